@@ -59,7 +59,9 @@ pub struct OrderRef {
 
 /// The text does not have the form of an order reference.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not an order reference of the form <decision>.<purpose>.<n> of at most 40 characters")]
+#[error(
+    "`{0}` is not an order reference of the form <decision>.<purpose>.<n> of at most 40 characters"
+)]
 pub struct InvalidOrderRef(pub String);
 
 impl OrderRef {
