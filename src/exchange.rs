@@ -1,0 +1,40 @@
+//! The simulated market and its broker: quotes from a synthetic or recorded source, orders, fills,
+//! margin, exercise and assignment, settlement, one paper account.
+//!
+//! Invariants: nothing here reads a clock or draws a number that is not derived from the seed; money
+//! moves only by executions that the account's holder is shown; what is simulated errs against the
+//! customer (see [`fills`] and [`settlement`](self) rules).
+//!
+//! Deliberately absent: the TWS protocol (`gateway`), the desk's own view of orders (`broker`), and
+//! any knowledge of strategies.
+
+mod account;
+mod book;
+mod config;
+mod draws;
+mod engine;
+mod entry;
+mod fees;
+pub mod fills;
+mod margining;
+mod matching;
+mod settlement;
+mod source;
+mod timetable;
+mod view;
+
+pub use account::{Mark, MarkQuality, MarkedPosition};
+pub use config::{AssignmentModel, ExchangeConfig, FillModel, MarginSettings};
+pub use engine::{Exchange, ExchangeError, ExchangeEvent};
+pub use fees::{FeeError, FeeSchedule};
+pub use margining::AccountError;
+pub use source::{
+    Certainty, DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource,
+    RateRow, SettlementValue,
+};
+#[cfg(test)]
+mod settlement_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

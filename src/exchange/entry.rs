@@ -1,0 +1,255 @@
+//! The door for orders: what is refused at once, what is accepted, what a what-if answers.
+//!
+//! A refusal leaves no trace: the reference stays free, no event is queued. An accepted reference is
+//! spent for ever; the same reference again is refused each time and changes nothing.
+
+use rust_decimal::Decimal;
+
+use crate::market::{Instrument, Price, SecurityKind};
+use crate::structures::{
+    BrokerStatus, OrderLeg, OrderRef, OrderRequest, OrderType, Reject, WhatIf,
+};
+
+use super::book::Change;
+use super::engine::Exchange;
+use super::margining::{Effect, Standing};
+use super::view;
+
+/// IB's codes for refusals.
+mod code {
+    pub const DUPLICATE: i32 = 103;
+    pub const TICK: i32 = 110;
+    pub const UNKNOWN_CONTRACT: i32 = 200;
+    pub const REFUSED: i32 = 201;
+    pub const INVALID: i32 = 321;
+    pub const NOT_WORKING: i32 = 10147;
+}
+
+/// Most legs of a combo.
+const LEGS_MAX: usize = 4;
+
+/// Price step of a futures spread, millionths of an index point (CME, equity-index calendars: 0.05).
+const FUTURE_SPREAD_TICK_MICROS: i64 = 50_000;
+
+fn refuse(code: i32, reason: impl Into<String>) -> Reject {
+    Reject { code, reason: reason.into() }
+}
+
+impl Exchange {
+    /// Takes an order in, or refuses it. An accepted order is reported as working at once and acts
+    /// after the latency.
+    pub fn submit(&mut self, request: OrderRequest) -> Result<i64, Reject> {
+        if let Some(perm_id) = self.book.accepted(&request.order_ref) {
+            let reason = format!(
+                "order reference {} was already accepted as {perm_id}; nothing was sent again",
+                request.order_ref
+            );
+            return Err(refuse(code::DUPLICATE, reason));
+        }
+        let instruments = self.instruments(&request)?;
+        check_form(&request, &instruments)?;
+        self.check_session(&request)?;
+        self.check_opposite(&request, &instruments)?;
+        self.check_margin(&request)?;
+        for leg in &request.legs {
+            self.trace_quote(leg.conid);
+        }
+        for instrument in &instruments {
+            self.refresh_spot(instrument.symbol());
+        }
+        let order = self.book.accept(request, self.now + self.config.latency);
+        let (perm_id, event) = (order.perm_id, order.event(BrokerStatus::Working, self.now));
+        self.report_order(event);
+        Ok(perm_id)
+    }
+
+    /// Changes the price of a working order, after the latency. Its reference and quantity stay.
+    pub fn amend(&mut self, order_ref: &OrderRef, order_type: OrderType) -> Result<(), Reject> {
+        let order = self.book.working_by_ref(order_ref).ok_or_else(|| not_working(order_ref))?;
+        let changed = OrderRequest { order_type, ..order.request.clone() };
+        let instruments = self.instruments(&changed)?;
+        check_form(&changed, &instruments)?;
+        self.check_margin(&changed)?;
+        self.schedule(order_ref, Change::Price(order_type))
+    }
+
+    /// Cancels a working order, after the latency; until then it may still fill.
+    pub fn cancel(&mut self, order_ref: &OrderRef) -> Result<(), Reject> {
+        self.schedule(order_ref, Change::Cancel)
+    }
+
+    fn schedule(&mut self, order_ref: &OrderRef, change: Change) -> Result<(), Reject> {
+        let effective = self.now + self.config.latency;
+        let order = self.book.working_by_ref(order_ref).ok_or_else(|| not_working(order_ref))?;
+        order.changes.push((effective, change));
+        Ok(())
+    }
+
+    /// What the account would look like after the order, filled in full at its limit. Transmits
+    /// nothing and needs no session.
+    pub fn what_if(&self, request: &OrderRequest) -> Result<WhatIf, Reject> {
+        let instruments = self.instruments(request)?;
+        check_form(request, &instruments)?;
+        let effect = self.effect_of(request, request.quantity)?;
+        let before = self.standing_with(&[])?;
+        let after = self.standing_with(&[&effect])?;
+        Ok(WhatIf {
+            initial_margin_before: before.requirement.initial.to_cents(),
+            initial_margin_after: after.requirement.initial.to_cents(),
+            maintenance_margin_after: after.requirement.maintenance.to_cents(),
+            equity_with_loan_after: after.equity_with_loan.to_cents(),
+            excess_liquidity_after: after.excess().to_cents(),
+            commission: effect.commission,
+        })
+    }
+
+    fn instruments(&self, request: &OrderRequest) -> Result<Vec<Instrument>, Reject> {
+        let known = |leg: &OrderLeg| {
+            let instrument = self.source.contract(leg.conid);
+            let instrument = instrument.filter(|instrument| match instrument {
+                Instrument::Option(option) => self.now < option.last_trade_at,
+                Instrument::Future(future) => self.now < future.last_trade_at,
+                Instrument::Stock(_) | Instrument::Index(_) => true,
+            });
+            let reason = || format!("no security definition for contract {}", leg.conid);
+            instrument.ok_or_else(|| refuse(code::UNKNOWN_CONTRACT, reason()))
+        };
+        request.legs.iter().map(known).collect()
+    }
+
+    fn check_session(&self, request: &OrderRequest) -> Result<(), Reject> {
+        match request.legs.iter().find(|leg| !self.source.is_open(leg.conid)) {
+            Some(leg) => {
+                let reason = format!("the market of contract {} is closed", leg.conid);
+                Err(refuse(code::REFUSED, reason))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// IB refuses orders on both sides of one option in one account.
+    fn check_opposite(&self, request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
+        for (leg, instrument) in request.legs.iter().zip(legs) {
+            let opposes = |other: &OrderLeg| {
+                other.conid == leg.conid && other.ratio.signum() != leg.ratio.signum()
+            };
+            let mut working = self.book.working();
+            let other = working.find(|order| order.request.legs.iter().any(opposes));
+            if let (SecurityKind::Option, Some(other)) = (instrument.kind(), other) {
+                let reason = format!(
+                    "cannot have open orders on both sides of the same US option contract: {} is \
+                     on the other side of contract {}",
+                    other.request.order_ref, leg.conid
+                );
+                return Err(refuse(code::REFUSED, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The order, with whatever works beside it and makes things worse, must fit the account; or it
+    /// must leave the account no worse than it stands.
+    fn check_margin(&self, request: &OrderRequest) -> Result<(), Reject> {
+        let effect = self.effect_of(request, request.quantity)?;
+        let mut beside: Vec<Effect> = Vec::new();
+        let mut before = self.standing_with(&[])?;
+        for order in self.book.working() {
+            if order.request.order_ref == request.order_ref {
+                continue;
+            }
+            beside.push(self.effect_of(&order.request, order.remaining())?);
+            let with = self.standing_with(&beside.iter().collect::<Vec<_>>())?;
+            if with.available() < before.available() {
+                before = with;
+            } else {
+                beside.pop();
+            }
+        }
+        let all: Vec<&Effect> = beside.iter().chain([&effect]).collect();
+        let after = self.standing_with(&all)?;
+        let short = after.available();
+        if short.is_negative() && short < before.available() {
+            let reason = format!("margin: the order would leave {short} USD of available funds");
+            return Err(refuse(code::REFUSED, reason));
+        }
+        let segment = after.commodities_available();
+        if segment.is_negative() && segment < before.commodities_available() {
+            let reason = format!("margin: the commodities segment would stand at {segment} USD");
+            return Err(refuse(code::REFUSED, reason));
+        }
+        Ok(())
+    }
+
+    fn effect_of(&self, request: &OrderRequest, quantity: i64) -> Result<Effect, Reject> {
+        self.effect(request, quantity).map_err(|error| refuse(code::REFUSED, error.to_string()))
+    }
+
+    fn standing_with(&self, effects: &[&Effect]) -> Result<Standing, Reject> {
+        self.standing(effects).map_err(|error| refuse(code::REFUSED, error.to_string()))
+    }
+}
+
+fn not_working(order_ref: &OrderRef) -> Reject {
+    refuse(code::NOT_WORKING, format!("order {order_ref} is not working"))
+}
+
+fn check_form(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
+    check_legs(request, legs)?;
+    let Some(tick) = order_tick(legs) else {
+        return Err(refuse(code::INVALID, "an order needs at least one leg"));
+    };
+    match request.order_type {
+        OrderType::Limit(limit) if !is_on_tick(limit, tick) => {
+            let reason = format!("the price {limit} is not a multiple of the tick {tick}");
+            Err(refuse(code::TICK, reason))
+        }
+        OrderType::Limit(_) | OrderType::Market => Ok(()),
+    }
+}
+
+fn check_legs(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
+    let invalid = |reason: &str| Err(refuse(code::INVALID, reason));
+    if request.quantity < 1 {
+        return invalid("the quantity must be at least 1");
+    }
+    if legs.is_empty() || legs.len() > LEGS_MAX {
+        return invalid("an order has one to four legs");
+    }
+    if request.legs.iter().any(|leg| leg.ratio == 0) {
+        return invalid("a leg's ratio must not be 0");
+    }
+    if !request.legs.iter().any(|leg| leg.ratio.abs() == 1) {
+        return invalid("one leg at least must have ratio 1: write the combo in lowest terms");
+    }
+    let mut conids: Vec<_> = request.legs.iter().map(|leg| leg.conid).collect();
+    conids.sort_unstable();
+    if conids.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+        return invalid("a contract appears in two legs");
+    }
+    let alike = |one: &Instrument, other: &Instrument| {
+        one.kind() == other.kind()
+            && one.symbol() == other.symbol()
+            && one.multiplier() == other.multiplier()
+    };
+    if legs.windows(2).any(|pair| matches!(pair, [one, other] if !alike(one, other))) {
+        return invalid("the legs of a combo must be of one kind, symbol and multiplier");
+    }
+    if legs.iter().any(|leg| leg.kind() == SecurityKind::Index) {
+        return Err(refuse(code::REFUSED, "an index cannot be traded"));
+    }
+    Ok(())
+}
+
+/// Price step of an order: the smallest among its legs; a futures spread has its own.
+fn order_tick(legs: &[Instrument]) -> Option<Price> {
+    match legs {
+        [Instrument::Future(_), Instrument::Future(_), ..] => {
+            Some(Price::from_micros(FUTURE_SPREAD_TICK_MICROS))
+        }
+        _ => legs.iter().map(view::tick).min(),
+    }
+}
+
+fn is_on_tick(price: Price, tick: Price) -> bool {
+    !tick.decimal().is_zero() && (price.decimal() % tick.decimal()) == Decimal::ZERO
+}

@@ -1,0 +1,202 @@
+//! The account's requirement and what is left above it, as it stands and as it would stand.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
+use crate::market::{ConId, Instrument, Price, SecurityKind, Usd};
+use crate::structures::margin::requirement;
+use crate::structures::{
+    AccountSnapshot, Holding, MarginError, MarginHours, MarginPrices, MarginRequirement,
+    OrderRequest, OrderType,
+};
+
+use super::account::cash_of;
+use super::engine::{Exchange, ExchangeError};
+use super::fills::{ComboMarket, LegMarket};
+use super::view;
+
+/// The account cannot be valued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    #[error("margin cannot be computed: {0}")]
+    Margin(#[from] MarginError),
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+}
+
+/// What an order would change, filled in full at its worst price.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Effect {
+    pub quantities: Vec<(Instrument, i64)>,
+    /// Cash but for commissions.
+    pub cash: Usd,
+    pub commission: Usd,
+    /// Value of the stock that the order brings.
+    stock_value: Usd,
+    /// Prices that the account's own positions do not have.
+    marks: BTreeMap<ConId, Price>,
+}
+
+/// Requirement and equity, as they are or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub requirement: MarginRequirement,
+    /// Cash, stock and open variation: what counts against the requirement.
+    pub equity_with_loan: Usd,
+    /// Cash and open variation of the commodities segment.
+    pub commodities: Usd,
+}
+
+impl Standing {
+    /// What is left above the initial requirement.
+    pub fn available(&self) -> Usd {
+        self.equity_with_loan - self.requirement.initial
+    }
+
+    /// What is left above the maintenance requirement.
+    pub fn excess(&self) -> Usd {
+        self.equity_with_loan - self.requirement.maintenance
+    }
+
+    /// What the commodities segment has above its own initial requirement.
+    pub fn commodities_available(&self) -> Usd {
+        self.commodities - self.requirement.commodities_initial
+    }
+}
+
+/// Why the effect of an order cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum EffectError {
+    #[error("contract {0} is not known")]
+    Unknown(ConId),
+    #[error("{0} has no quote to value a market order by")]
+    NoQuote(ConId),
+    #[error(transparent)]
+    Fee(#[from] super::fees::FeeError),
+}
+
+impl Exchange {
+    /// The account as the broker reports it. Equity is cash and marks; a mark that is not quoted
+    /// now is the last good one (see [`Exchange::marked_positions`]).
+    pub fn account(&self) -> Result<AccountSnapshot, AccountError> {
+        let standing = self.standing(&[])?;
+        let options = self.account.value_of(&[SecurityKind::Option]);
+        let multiple = Decimal::from(self.config.margin.buying_power_multiple);
+        let available = standing.available().max(Usd::ZERO).decimal();
+        Ok(AccountSnapshot {
+            account_id: self.config.account_id.clone(),
+            net_liquidation: (standing.equity_with_loan + options).to_cents(),
+            cash: self.account.cash,
+            commodities_cash: self.account.commodities_cash,
+            initial_margin: standing.requirement.initial.to_cents(),
+            maintenance_margin: standing.requirement.maintenance.to_cents(),
+            excess_liquidity: standing.excess().to_cents(),
+            look_ahead_excess_liquidity: (standing.equity_with_loan
+                - standing.requirement.look_ahead)
+                .to_cents(),
+            buying_power: Usd::new(available * multiple).to_cents(),
+            at: self.now,
+        })
+    }
+
+    /// Requirement and equity with these effects added.
+    pub(super) fn standing(&self, effects: &[&Effect]) -> Result<Standing, AccountError> {
+        let mut holdings: BTreeMap<ConId, Holding> = BTreeMap::new();
+        let mut prices = MarginPrices { spots: self.spots.clone(), marks: BTreeMap::new() };
+        for (conid, position) in self.account.marked() {
+            let (instrument, quantity) = (position.instrument.clone(), position.quantity);
+            holdings.insert(conid, Holding { instrument, quantity });
+            prices.marks.insert(conid, position.mark.price);
+        }
+        let mut equity_with_loan =
+            self.account.cash + self.account.value_of(&[SecurityKind::Stock, SecurityKind::Future]);
+        let mut commodities =
+            self.account.commodities_cash + self.account.value_of(&[SecurityKind::Future]);
+        for effect in effects {
+            equity_with_loan += effect.cash + effect.stock_value - effect.commission;
+            for (instrument, quantity) in &effect.quantities {
+                if instrument.kind() == SecurityKind::Future {
+                    commodities -= effect.commission;
+                }
+                holdings
+                    .entry(instrument.conid())
+                    .or_insert_with(|| Holding { instrument: instrument.clone(), quantity: 0 })
+                    .quantity += quantity;
+                self.add_spot(instrument, &mut prices);
+            }
+            for (conid, mark) in &effect.marks {
+                prices.marks.entry(*conid).or_insert(*mark);
+            }
+        }
+        let holdings: Vec<Holding> =
+            holdings.into_values().filter(|holding| holding.quantity != 0).collect();
+        let parameters = &self.config.margin.parameters;
+        let requirement = requirement(&holdings, &prices, parameters, self.margin_hours()?)?;
+        Ok(Standing { requirement, equity_with_loan, commodities })
+    }
+
+    fn add_spot(&self, instrument: &Instrument, prices: &mut MarginPrices) {
+        let spot = view::underlying(&*self.source, instrument.symbol())
+            .and_then(|underlying| view::mark(&*self.source, &underlying));
+        if let Some(spot) = spot {
+            prices.spots.insert(instrument.symbol().clone(), spot);
+        }
+    }
+
+    /// Futures stand at intraday margin while the stock exchange trades.
+    fn margin_hours(&self) -> Result<MarginHours, ExchangeError> {
+        Ok(if self.timetable.stocks_trade(self.now)? {
+            MarginHours::Intraday
+        } else {
+            MarginHours::Overnight
+        })
+    }
+
+    /// What `quantity` combos of an order would change at its limit, or at natural.
+    pub(super) fn effect(
+        &self,
+        request: &OrderRequest,
+        quantity: i64,
+    ) -> Result<Effect, EffectError> {
+        let mut effect = Effect::default();
+        let mut markets = Vec::new();
+        for leg in &request.legs {
+            let instrument =
+                self.source.contract(leg.conid).ok_or(EffectError::Unknown(leg.conid))?;
+            let contracts = leg.ratio * quantity;
+            effect.commission += self.config.fees.leg(&instrument, contracts)?;
+            if let [_] = request.legs.as_slice() {
+                effect.commission = effect.commission.max(self.config.fees.order_min(&instrument));
+            }
+            let quote = view::sides(&*self.source, &instrument);
+            markets.push(LegMarket {
+                conid: leg.conid,
+                ratio: leg.ratio,
+                bid: quote.and_then(|quote| quote.bid),
+                ask: quote.and_then(|quote| quote.ask),
+                size: quantity,
+                tick: view::tick(&instrument),
+            });
+            if let Some(mark) = view::mark(&*self.source, &instrument) {
+                effect.marks.insert(leg.conid, mark);
+                if instrument.kind() == SecurityKind::Stock {
+                    effect.stock_value += mark.value(contracts, 1);
+                }
+            }
+            effect.quantities.push((instrument, contracts));
+        }
+        let net = match request.order_type {
+            OrderType::Limit(limit) => limit,
+            OrderType::Market => {
+                let market = ComboMarket::of(&markets);
+                let first = request.legs.first().map_or(ConId(0), |leg| leg.conid);
+                market.ok_or(EffectError::NoQuote(first))?.natural
+            }
+        };
+        if let Some((instrument, _)) = effect.quantities.first() {
+            effect.cash = cash_of(instrument, quantity, net, Usd::ZERO);
+        }
+        Ok(effect)
+    }
+}

@@ -1,0 +1,1 @@
+//! What becomes of positions that are held to an end.
