@@ -1,0 +1,312 @@
+-- about: The best listed iron condor of each symbol, or why there is none. The few best wings of each side, by expected value per maximum loss, are paired. Measures as in put_credit_spread.
+-- grain: one row a symbol
+-- key: symbol
+-- owner: entries
+-- freshness: each run
+-- kind: snapshot
+-- live: run
+-- engine: deltadesk
+-- priority: 10
+-- requires: signals.forecast_vol, signals.forecast_weight, signals.iv30, vol_surface.rate
+-- uses: signals.iv_rank, signals.futures_change_overnight_ratio
+-- params: iron_condor_short_delta_min, iron_condor_short_delta_max, iron_condor_width_ratio_min, iron_condor_width_ratio_max, iron_condor_side_choices, iron_condor_budget_ratio, iron_condor_combo_tick_usd, iron_condor_leg_width_ratio_max, iron_condor_credit_width_ratio_min, iron_condor_credit_fees_ratio_min, iron_condor_edge_cost_ratio_min, marks_exit_budget_ratio, marks_commission_usd_contract
+with
+settings as (
+    select
+        iron_condor_short_delta_min as short_delta_min,
+        iron_condor_short_delta_max as short_delta_max,
+        iron_condor_width_ratio_min as width_ratio_min,
+        iron_condor_width_ratio_max as width_ratio_max,
+        iron_condor_side_choices as side_choices,
+        iron_condor_budget_ratio as budget_ratio,
+        iron_condor_combo_tick_usd as tick_usd,
+        iron_condor_leg_width_ratio_max as leg_width_ratio_max,
+        iron_condor_credit_width_ratio_min as credit_width_ratio_min,
+        iron_condor_credit_fees_ratio_min as credit_fees_ratio_min,
+        iron_condor_edge_cost_ratio_min as edge_cost_ratio_min,
+        marks_exit_budget_ratio as exit_budget_ratio,
+        8 * marks_commission_usd_contract as fees_usd
+    from params
+),
+smile as (
+    select * from gold.smile where exercise_style = 'american'
+),
+contexts as (
+    select * from gold.openings
+),
+legs as (
+    select
+        smile.*,
+        contexts.scale,
+        black76(
+            smile.option_right, smile.forward_usd, smile.strike, smile.years, 0.0,
+            smile.vol * contexts.scale
+        ) as forecast_value,
+        black76(
+            smile.option_right, smile.forward_usd, smile.strike, smile.years, 0.0, smile.vol
+        ) as neutral_value
+    from smile
+    inner join contexts
+        on smile.symbol = contexts.symbol and smile.expiry_date = contexts.expiry_date
+    cross join settings
+    where abs(smile.delta) <= settings.short_delta_max
+),
+sides as (
+    select
+        short.symbol,
+        short.option_right,
+        short.conid as short_conid,
+        long.conid as long_conid,
+        short.strike as short_strike,
+        abs(short.strike - long.strike) as width,
+        short.multiplier,
+        short.forward_usd,
+        short.years,
+        short.vol * short.scale as short_vol,
+        short.bid - long.ask as natural_credit,
+        short.mid - long.mid as mid_credit,
+        short.half_spread + long.half_spread as half_spreads,
+        short.forecast_value['price'] - long.forecast_value['price'] as forecast_cost,
+        short.neutral_value['price'] - long.neutral_value['price'] as neutral_cost,
+        case
+            when short.option_right = 'P' then (
+                short.forecast_value['price']
+                - short.forward_usd * short.forecast_value['delta']
+            ) / short.strike
+            else (
+                short.forward_usd * short.forecast_value['delta']
+                - short.forecast_value['price']
+            ) / short.strike
+        end as beyond_probability
+    from legs as short
+    cross join settings
+    inner join legs as long
+        on short.symbol = long.symbol
+        and short.option_right = long.option_right
+        and abs(short.strike - long.strike) >= settings.width_ratio_min * short.spot_usd
+        and abs(short.strike - long.strike) <= settings.width_ratio_max * short.spot_usd
+    where abs(short.delta) >= settings.short_delta_min
+        and abs(long.delta) < abs(short.delta)
+),
+placed as (
+    select
+        sides.*,
+        row_number() over (
+            partition by sides.symbol, sides.option_right
+            order by
+                (
+                    sides.mid_credit - sides.forecast_cost
+                    - (settings.budget_ratio + settings.exit_budget_ratio)
+                    * sides.half_spreads
+                ) / (sides.width - sides.mid_credit) desc,
+                sides.short_conid, sides.long_conid
+        ) as place,
+        settings.side_choices
+    from sides
+    cross join settings
+    where sides.mid_credit > 0 and sides.mid_credit < sides.width
+),
+puts as (
+    select * from placed where option_right = 'P' and place <= side_choices
+),
+calls as (
+    select * from placed where option_right = 'C' and place <= side_choices
+),
+condors as (
+    select
+        puts.symbol,
+        puts.short_conid as short_put_conid,
+        puts.long_conid as long_put_conid,
+        calls.short_conid as short_call_conid,
+        calls.long_conid as long_call_conid,
+        puts.short_strike as put_strike,
+        calls.short_strike as call_strike,
+        puts.short_vol as put_vol,
+        calls.short_vol as call_vol,
+        puts.forward_usd,
+        puts.years,
+        cast(puts.multiplier as double) as multiplier,
+        greatest(puts.width, calls.width) as width,
+        puts.natural_credit + calls.natural_credit as natural_credit,
+        puts.mid_credit + calls.mid_credit as mid_credit,
+        puts.half_spreads + calls.half_spreads as half_spreads,
+        puts.forecast_cost + calls.forecast_cost as forecast_cost,
+        puts.neutral_cost + calls.neutral_cost as neutral_cost,
+        puts.beyond_probability + calls.beyond_probability as beyond_probability
+    from puts
+    inner join calls
+        on puts.symbol = calls.symbol and puts.short_strike < calls.short_strike
+),
+priced as (
+    select
+        condors.*,
+        floor(
+            (settings.budget_ratio * condors.half_spreads - condors.mid_credit)
+            / settings.tick_usd + 0.000001
+        ) * settings.tick_usd as worst_price,
+        settings.exit_budget_ratio * condors.half_spreads * condors.multiplier
+            as exit_cost_usd
+    from condors
+    cross join settings
+),
+valued as (
+    select
+        priced.*,
+        -priced.worst_price as credit,
+        (priced.width + priced.worst_price) * priced.multiplier + settings.fees_usd
+            as max_loss_usd,
+        priced.width * priced.multiplier as margin_usd,
+        (-priced.worst_price - priced.forecast_cost) * priced.multiplier
+        - settings.fees_usd - priced.exit_cost_usd as expected_value_usd,
+        (-priced.worst_price - priced.neutral_cost) * priced.multiplier
+        - settings.fees_usd - priced.exit_cost_usd as expected_value_neutral_usd,
+        settings.fees_usd + priced.exit_cost_usd
+        + (priced.mid_credit + priced.worst_price) * priced.multiplier as cost_usd,
+        case
+            when 2 * priced.half_spreads > settings.leg_width_ratio_max * -priced.worst_price
+                then 'legs too wide for the credit'
+            when -priced.worst_price < settings.credit_width_ratio_min * priced.width
+                then 'credit below its share of the width'
+            when -priced.worst_price * priced.multiplier
+                < settings.credit_fees_ratio_min * settings.fees_usd
+                then 'credit below its multiple of fees'
+        end as fault
+    from priced
+    cross join settings
+    where priced.worst_price < 0 and -priced.worst_price < priced.width
+),
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by symbol
+            order by
+                case when fault is null then 0 else 1 end,
+                expected_value_usd / max_loss_usd desc,
+                short_put_conid, long_put_conid, short_call_conid, long_call_conid
+        ) as place
+    from valued
+),
+chosen as (
+    select
+        *,
+        black76(
+            'P', forward_usd, put_strike + worst_price, years, 0.0, put_vol
+        ) as lower_break_even,
+        black76(
+            'C', forward_usd, call_strike - worst_price, years, 0.0, call_vol
+        ) as upper_break_even
+    from ranked
+    where place = 1
+),
+shorts as (
+    select
+        legs.symbol,
+        count(case when legs.option_right = 'P' then 1 end) as short_puts,
+        count(case when legs.option_right = 'C' then 1 end) as short_calls
+    from legs
+    cross join settings
+    where abs(legs.delta) >= settings.short_delta_min
+    group by legs.symbol
+),
+judged as (
+    select
+        contexts.symbol,
+        contexts.expiry_date,
+        contexts.dte,
+        contexts.gaps,
+        chosen.short_put_conid,
+        chosen.long_put_conid,
+        chosen.short_call_conid,
+        chosen.long_call_conid,
+        chosen.natural_credit,
+        chosen.mid_credit,
+        chosen.worst_price,
+        chosen.max_loss_usd,
+        chosen.margin_usd,
+        chosen.width,
+        chosen.credit,
+        1 - (
+            chosen.lower_break_even['price']
+            - chosen.forward_usd * chosen.lower_break_even['delta']
+        ) / (chosen.put_strike + chosen.worst_price)
+        - (
+            chosen.forward_usd * chosen.upper_break_even['delta']
+            - chosen.upper_break_even['price']
+        ) / (chosen.call_strike - chosen.worst_price) as probability_of_profit,
+        least(1.0, 2 * chosen.beyond_probability) as probability_of_touch,
+        chosen.expected_value_usd,
+        chosen.expected_value_neutral_usd,
+        chosen.cost_usd,
+        case
+            when contexts.bar is not null then contexts.bar
+            when coalesce(shorts.short_puts, 0) = 0
+                then 'no quoted short put in the delta range'
+            when coalesce(shorts.short_calls, 0) = 0
+                then 'no quoted short call in the delta range'
+            when chosen.symbol is null then 'no listed wings in the width range'
+            when chosen.fault is not null then chosen.fault
+            when chosen.expected_value_usd
+                < settings.edge_cost_ratio_min * chosen.cost_usd
+                then 'expected value below its margin over costs'
+        end as fault
+    from contexts
+    cross join settings
+    left join shorts on contexts.symbol = shorts.symbol
+    left join chosen on contexts.symbol = chosen.symbol
+)
+select
+    symbol,
+    cast(
+        case
+            when short_put_conid is not null then substr(
+                md5(
+                    concat_ws(
+                        '|', 'iron_condor', symbol, cast(short_put_conid as varchar),
+                        cast(long_put_conid as varchar), cast(short_call_conid as varchar),
+                        cast(long_call_conid as varchar)
+                    )
+                ),
+                1, 16
+            )
+        end as varchar
+    ) as candidate_id,
+    'iron_condor' as structure,
+    expiry_date,
+    dte,
+    case
+        when short_put_conid is not null then array_sort(
+            make_array(
+                named_struct('conid', short_put_conid, 'ratio', cast(-1 as bigint)),
+                named_struct('conid', long_put_conid, 'ratio', cast(1 as bigint)),
+                named_struct('conid', short_call_conid, 'ratio', cast(-1 as bigint)),
+                named_struct('conid', long_call_conid, 'ratio', cast(1 as bigint))
+            )
+        )
+    end as legs,
+    cast(-natural_credit as decimal(18, 6)) as natural_price,
+    cast(-mid_credit as decimal(18, 6)) as mid_price,
+    cast(worst_price as decimal(18, 6)) as worst_price,
+    cast(max_loss_usd as decimal(18, 6)) as max_loss_usd,
+    cast(margin_usd as decimal(18, 6)) as margin_usd,
+    width,
+    credit,
+    probability_of_profit,
+    probability_of_touch,
+    expected_value_usd,
+    expected_value_neutral_usd,
+    cost_usd,
+    case
+        when fault is null then 'candidate'
+        when fault like 'unevaluable%' then 'unevaluable'
+        else 'refused'
+    end as verdict,
+    cast(
+        case
+            when fault is not null then fault
+            when gaps <> '' then concat('not known: ', gaps)
+            else 'expected value above its margin over costs'
+        end as varchar
+    ) as reason
+from judged
+order by symbol

@@ -1,0 +1,233 @@
+-- about: The best listed put credit spread of each symbol, or why there is none. Expected value and probabilities hold to expiry under the forecast measure: each leg at its own smile volatility scaled by forecast over implied, drift to the parity forward.
+-- grain: one row a symbol
+-- key: symbol
+-- owner: entries
+-- freshness: each run
+-- kind: snapshot
+-- live: run
+-- engine: deltadesk
+-- priority: 20
+-- requires: signals.forecast_vol, signals.forecast_weight, signals.iv30, vol_surface.rate
+-- uses: signals.iv_rank, signals.futures_change_overnight_ratio
+-- params: put_credit_spread_short_delta_min, put_credit_spread_short_delta_max, put_credit_spread_width_ratio_min, put_credit_spread_width_ratio_max, put_credit_spread_budget_ratio, put_credit_spread_combo_tick_usd, put_credit_spread_leg_width_ratio_max, put_credit_spread_credit_width_ratio_min, put_credit_spread_credit_fees_ratio_min, put_credit_spread_edge_cost_ratio_min, marks_exit_budget_ratio, marks_commission_usd_contract
+with
+settings as (
+    select
+        put_credit_spread_short_delta_min as short_delta_min,
+        put_credit_spread_short_delta_max as short_delta_max,
+        put_credit_spread_width_ratio_min as width_ratio_min,
+        put_credit_spread_width_ratio_max as width_ratio_max,
+        put_credit_spread_budget_ratio as budget_ratio,
+        put_credit_spread_combo_tick_usd as tick_usd,
+        put_credit_spread_leg_width_ratio_max as leg_width_ratio_max,
+        put_credit_spread_credit_width_ratio_min as credit_width_ratio_min,
+        put_credit_spread_credit_fees_ratio_min as credit_fees_ratio_min,
+        put_credit_spread_edge_cost_ratio_min as edge_cost_ratio_min,
+        marks_exit_budget_ratio as exit_budget_ratio,
+        4 * marks_commission_usd_contract as fees_usd
+    from params
+),
+smile as (
+    select * from gold.smile where option_right = 'P' and exercise_style = 'american'
+),
+contexts as (
+    select * from gold.openings
+),
+legs as (
+    select
+        smile.*,
+        contexts.scale,
+        black76(
+            'P', smile.forward_usd, smile.strike, smile.years, 0.0, smile.vol * contexts.scale
+        ) as forecast_value,
+        black76('P', smile.forward_usd, smile.strike, smile.years, 0.0, smile.vol)
+            as neutral_value
+    from smile
+    inner join contexts
+        on smile.symbol = contexts.symbol and smile.expiry_date = contexts.expiry_date
+    cross join settings
+    where smile.delta >= -settings.short_delta_max
+        and smile.strike >= smile.spot_usd * (1 - 0.15 - settings.width_ratio_max)
+),
+pairs as (
+    select
+        short.symbol,
+        short.conid as short_conid,
+        long.conid as long_conid,
+        short.strike as short_strike,
+        long.strike as long_strike,
+        short.strike - long.strike as width,
+        short.multiplier,
+        short.forward_usd,
+        short.years,
+        short.vol * short.scale as short_vol,
+        short.bid - long.ask as natural_credit,
+        short.mid - long.mid as mid_credit,
+        short.half_spread + long.half_spread as half_spreads,
+        short.forecast_value['price'] - long.forecast_value['price'] as forecast_cost,
+        short.neutral_value['price'] - long.neutral_value['price'] as neutral_cost,
+        (short.forecast_value['price'] - short.forward_usd * short.forecast_value['delta'])
+        / short.strike as below_probability
+    from legs as short
+    cross join settings
+    inner join legs as long
+        on short.symbol = long.symbol
+        and long.strike < short.strike
+        and short.strike - long.strike >= settings.width_ratio_min * short.spot_usd
+        and short.strike - long.strike <= settings.width_ratio_max * short.spot_usd
+    where abs(short.delta) >= settings.short_delta_min
+        and abs(short.delta) <= settings.short_delta_max
+),
+priced as (
+    select
+        pairs.*,
+        floor(
+            (settings.budget_ratio * pairs.half_spreads - pairs.mid_credit)
+            / settings.tick_usd + 0.000001
+        ) * settings.tick_usd as worst_price,
+        settings.exit_budget_ratio * pairs.half_spreads * pairs.multiplier as exit_cost_usd
+    from pairs
+    cross join settings
+),
+valued as (
+    select
+        priced.*,
+        -priced.worst_price as credit,
+        (priced.width + priced.worst_price) * priced.multiplier + settings.fees_usd
+            as max_loss_usd,
+        priced.width * priced.multiplier as margin_usd,
+        (-priced.worst_price - priced.forecast_cost) * priced.multiplier
+        - settings.fees_usd - priced.exit_cost_usd as expected_value_usd,
+        (-priced.worst_price - priced.neutral_cost) * priced.multiplier
+        - settings.fees_usd - priced.exit_cost_usd as expected_value_neutral_usd,
+        settings.fees_usd + priced.exit_cost_usd
+        + (priced.mid_credit + priced.worst_price) * priced.multiplier as cost_usd,
+        case
+            when 2 * priced.half_spreads > settings.leg_width_ratio_max * -priced.worst_price
+                then 'legs too wide for the credit'
+            when -priced.worst_price < settings.credit_width_ratio_min * priced.width
+                then 'credit below its share of the width'
+            when -priced.worst_price * priced.multiplier
+                < settings.credit_fees_ratio_min * settings.fees_usd
+                then 'credit below its multiple of fees'
+        end as fault
+    from priced
+    cross join settings
+    where priced.worst_price < 0 and -priced.worst_price < priced.width
+),
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by symbol
+            order by
+                case when fault is null then 0 else 1 end,
+                expected_value_usd / max_loss_usd desc, short_conid, long_conid
+        ) as place
+    from valued
+),
+chosen as (
+    select
+        ranked.*,
+        black76(
+            'P', ranked.forward_usd, ranked.short_strike + ranked.worst_price, ranked.years,
+            0.0, ranked.short_vol
+        ) as break_even
+    from ranked
+    where ranked.place = 1
+),
+shorts as (
+    select legs.symbol, count(*) as short_legs
+    from legs
+    cross join settings
+    where abs(legs.delta) >= settings.short_delta_min
+    group by legs.symbol
+),
+judged as (
+    select
+        contexts.symbol,
+        contexts.expiry_date,
+        contexts.dte,
+        contexts.gaps,
+        chosen.short_conid,
+        chosen.long_conid,
+        chosen.natural_credit,
+        chosen.mid_credit,
+        chosen.worst_price,
+        chosen.max_loss_usd,
+        chosen.margin_usd,
+        chosen.width,
+        chosen.credit,
+        1 - (
+            chosen.break_even['price'] - chosen.forward_usd * chosen.break_even['delta']
+        ) / (chosen.short_strike + chosen.worst_price) as probability_of_profit,
+        least(1.0, 2 * chosen.below_probability) as probability_of_touch,
+        chosen.expected_value_usd,
+        chosen.expected_value_neutral_usd,
+        chosen.cost_usd,
+        case
+            when contexts.bar is not null then contexts.bar
+            when shorts.short_legs is null then 'no quoted short put in the delta range'
+            when chosen.symbol is null then 'no listed wing in the width range'
+            when chosen.fault is not null then chosen.fault
+            when chosen.expected_value_usd
+                < settings.edge_cost_ratio_min * chosen.cost_usd
+                then 'expected value below its margin over costs'
+        end as fault
+    from contexts
+    cross join settings
+    left join shorts on contexts.symbol = shorts.symbol
+    left join chosen on contexts.symbol = chosen.symbol
+)
+select
+    symbol,
+    cast(
+        case
+            when short_conid is not null then substr(
+                md5(
+                    concat_ws(
+                        '|', 'put_credit_spread', symbol, cast(short_conid as varchar),
+                        cast(long_conid as varchar)
+                    )
+                ),
+                1, 16
+            )
+        end as varchar
+    ) as candidate_id,
+    'put_credit_spread' as structure,
+    expiry_date,
+    dte,
+    case
+        when short_conid is not null then array_sort(
+            make_array(
+                named_struct('conid', short_conid, 'ratio', cast(-1 as bigint)),
+                named_struct('conid', long_conid, 'ratio', cast(1 as bigint))
+            )
+        )
+    end as legs,
+    cast(-natural_credit as decimal(18, 6)) as natural_price,
+    cast(-mid_credit as decimal(18, 6)) as mid_price,
+    cast(worst_price as decimal(18, 6)) as worst_price,
+    cast(max_loss_usd as decimal(18, 6)) as max_loss_usd,
+    cast(margin_usd as decimal(18, 6)) as margin_usd,
+    width,
+    credit,
+    probability_of_profit,
+    probability_of_touch,
+    expected_value_usd,
+    expected_value_neutral_usd,
+    cost_usd,
+    case
+        when fault is null then 'candidate'
+        when fault like 'unevaluable%' then 'unevaluable'
+        else 'refused'
+    end as verdict,
+    cast(
+        case
+            when fault is not null then fault
+            when gaps <> '' then concat('not known: ', gaps)
+            else 'expected value above its margin over costs'
+        end as varchar
+    ) as reason
+from judged
+order by symbol

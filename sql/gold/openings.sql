@@ -1,0 +1,128 @@
+-- about: What each traded symbol offers a new structure: inputs, expiry, and what bars it now.
+-- grain: one row a symbol with listed American options
+-- key: symbol
+-- owner: pipeline
+-- freshness: each run
+-- kind: ephemeral
+-- live: run
+-- engine: portable
+-- params: openings_days_min, openings_days_max, openings_days_target, openings_strategies_per_symbol_max, openings_open_quiet_minutes, openings_close_quiet_minutes
+with
+clock as (
+    select * from run
+),
+settings as (
+    select * from params
+),
+symbols as (
+    select distinct symbol
+    from bronze.contracts
+    where security_kind = 'OPT' and exercise_style = 'american'
+),
+signals as (
+    select * from gold.signals
+),
+surface as (
+    select * from gold.vol_surface
+),
+expiries as (
+    select
+        surface.symbol,
+        surface.expiry_date,
+        surface.dte,
+        row_number() over (
+            partition by surface.symbol
+            order by abs(surface.dte - settings.openings_days_target), surface.expiry_date
+        ) as place
+    from surface
+    cross join settings
+    where surface.dte >= settings.openings_days_min
+        and surface.dte <= settings.openings_days_max
+        and surface.rate is not null
+),
+opening as (
+    select distinct strategy_id
+    from ops.orders
+    where purpose = 'open'
+        and state in ('proposed', 'approved', 'sent', 'working', 'unknown')
+),
+held as (
+    select
+        strategies.symbol,
+        count(*) as strategies,
+        count(opening.strategy_id) as opening
+    from ops.strategies
+    left join opening on strategies.strategy_id = opening.strategy_id
+    where strategies.quantity > 0 or opening.strategy_id is not null
+    group by strategies.symbol
+),
+states as (
+    select run_id, symbol, pnl_ratio, delta_1pct_usd, dte, option_legs from gold.strategy_state
+),
+unevaluable as (
+    select states.symbol, count(*) as strategies
+    from states
+    inner join clock on states.run_id = clock.run_id
+    where states.option_legs > 0
+        and (states.pnl_ratio is null or states.delta_1pct_usd is null or states.dte is null)
+    group by states.symbol
+),
+contexts as (
+    select
+        symbols.symbol,
+        signals.spot_usd,
+        signals.iv30,
+        signals.forecast_vol,
+        signals.forecast_count,
+        concat_ws(
+            ', ',
+            case when signals.iv_rank is null then 'iv_rank' end,
+            case when signals.futures_change_overnight_ratio is null then 'futures' end
+        ) as gaps,
+        expiries.expiry_date,
+        expiries.dte,
+        coalesce(held.strategies, 0) as strategies,
+        coalesce(held.opening, 0) as opening,
+        coalesce(unevaluable.strategies, 0) as unevaluable,
+        settings.openings_strategies_per_symbol_max as strategies_max,
+        case
+            when extract(epoch from (clock.as_of - clock.session_open_at))
+                < 60 * settings.openings_open_quiet_minutes then 0
+            when extract(epoch from (clock.session_close_at - clock.as_of))
+                < 60 * settings.openings_close_quiet_minutes then 0
+            else 1
+        end as is_open
+    from symbols
+    cross join clock
+    cross join settings
+    left join signals on symbols.symbol = signals.symbol
+    left join expiries on symbols.symbol = expiries.symbol and expiries.place = 1
+    left join held on symbols.symbol = held.symbol
+    left join unevaluable on symbols.symbol = unevaluable.symbol
+)
+select
+    symbol,
+    spot_usd,
+    iv30,
+    forecast_vol,
+    forecast_vol / iv30 as scale,
+    cast(gaps as varchar) as gaps,
+    expiry_date,
+    dte,
+    cast(
+        case
+            when is_open = 0 then 'outside entry hours'
+            when opening > 0 then 'an order to open works in the symbol'
+            when strategies >= strategies_max then 'enough open structures in the symbol'
+            when unevaluable > 0 then 'unevaluable: exit rules of the symbol cannot be judged'
+            when spot_usd is null then 'unevaluable: no spot'
+            when iv30 is null then 'unevaluable: no 30-day implied volatility'
+            when forecast_vol is null then concat(
+                'unevaluable: no forecast (',
+                cast(coalesce(forecast_count, 0) as varchar), ' past forecasts)'
+            )
+            when expiry_date is null then 'no listed expiry in the range of days'
+        end as varchar
+    ) as bar
+from contexts
+order by symbol

@@ -1,0 +1,105 @@
+-- about: Closes where a profit that was once large enough has been given back, beyond the error of the mark, several times in a row. Judged on P&L over basis, so alike for credit and debit.
+-- grain: one row an open strategy
+-- key: subject_id
+-- owner: rules
+-- freshness: each run
+-- kind: snapshot
+-- live: run
+-- engine: portable
+-- priority: 30
+-- params: trailing_stop_activation_ratio, trailing_stop_give_back_ratio, trailing_stop_evaluations, trailing_stop_seconds, trailing_stop_quiet_seconds
+with
+clock as (
+    select * from run
+),
+settings as (
+    select * from params
+),
+states as (
+    select * from gold.strategy_state
+),
+limited as (
+    select
+        states.strategy_id,
+        states.run_id,
+        states.as_of,
+        states.pnl_ratio,
+        states.mark_error_ratio,
+        states.mark_quality,
+        states.peak_pnl_ratio,
+        settings.trailing_stop_evaluations as evaluations,
+        settings.trailing_stop_seconds as seconds,
+        case
+            when states.peak_pnl_ratio >= settings.trailing_stop_activation_ratio
+                then states.peak_pnl_ratio * (1 - settings.trailing_stop_give_back_ratio)
+        end as floor_ratio,
+        case
+            when extract(epoch from (states.as_of - clock.session_open_at))
+                >= settings.trailing_stop_quiet_seconds then 1
+            else 0
+        end as is_judged,
+        row_number() over (
+            partition by states.strategy_id order by states.as_of desc, states.run_id desc
+        ) as recency
+    from states
+    cross join clock
+    cross join settings
+),
+breached as (
+    select
+        *,
+        case
+            when is_judged = 1 and pnl_ratio + mark_error_ratio <= floor_ratio then 1
+            else 0
+        end as is_breached
+    from limited
+    where recency <= evaluations
+),
+counted as (
+    select
+        strategy_id,
+        sum(is_breached) as breaches,
+        max(evaluations) as evaluations,
+        max(seconds) as seconds,
+        extract(epoch from (max(as_of) - min(as_of))) as span_seconds
+    from breached
+    group by strategy_id
+),
+judged as (
+    select
+        breached.strategy_id,
+        breached.pnl_ratio,
+        breached.floor_ratio,
+        breached.mark_quality,
+        breached.is_judged,
+        breached.is_breached,
+        case
+            when breached.pnl_ratio is null then 'unevaluable'
+            when counted.breaches >= counted.evaluations
+                and counted.span_seconds >= counted.seconds then 'fire'
+            else 'hold'
+        end as verdict
+    from breached
+    inner join clock on breached.run_id = clock.run_id
+    inner join counted on breached.strategy_id = counted.strategy_id
+    where breached.recency = 1
+)
+select
+    'strategy' as scope,
+    strategy_id as subject_id,
+    verdict,
+    case when verdict = 'fire' then 'close' end as action,
+    case when verdict = 'fire' then 1.0 end as fraction,
+    cast(1 as smallint) as urgency,
+    pnl_ratio as measured,
+    floor_ratio as threshold,
+    case
+        when pnl_ratio is null then 'no mark: ' || mark_quality
+        when floor_ratio is null then 'not yet activated'
+        when verdict = 'fire' then 'too much of the best profit given back'
+        when is_judged = 0 then 'quiet time after the open'
+        when is_breached = 1 then 'profit given back, not yet confirmed'
+        else 'above the trailing floor'
+    end as reason
+from judged
+order by strategy_id
