@@ -55,9 +55,9 @@ fn files_are_short() {
 
 #[test]
 fn lines_are_short_and_end_where_they_end() {
-    expect_none(offending_lines(&["rs", "sql"], |_, line| {
+    expect_none(offending_lines(&["rs", "sql"], |path, line| {
         let chars = line.chars().count();
-        let long = chars > LINE_CHARS_MAX;
+        let long = chars > LINE_CHARS_MAX && !is_header(path, line);
         let untidy = line.ends_with(' ') || line.contains('\t');
         long.then(|| format!("{chars} characters, at most {LINE_CHARS_MAX}"))
             .or_else(|| untidy.then(|| "a tab or a trailing space".to_owned()))
@@ -178,6 +178,13 @@ fn offending_lines(
 fn expect_none(found: impl Iterator<Item = String>) {
     let found: Vec<String> = found.collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// A line of a SQL header, `-- key: value`: the header is one line a key, however long the value.
+fn is_header(path: &str, line: &str) -> bool {
+    let key = line.strip_prefix("-- ").and_then(|rest| rest.split_once(": "));
+    let one_word = |key: &str| key.chars().all(|c| c.is_ascii_lowercase());
+    path.starts_with("sql/") && key.is_some_and(|(key, _)| one_word(key))
 }
 
 /// Whether the word stands in the line by itself: no letter, digit or underscore before it, nor
