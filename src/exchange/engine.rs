@@ -134,11 +134,16 @@ impl Exchange {
         let held: Vec<(ConId, Instrument)> =
             self.account.marked().map(|(id, position)| (id, position.instrument.clone())).collect();
         for (conid, instrument) in held {
-            if let Some(price) = view::mark(&*self.source, &instrument) {
-                self.account.set_mark(conid, price, self.now);
-            }
-            self.refresh_spot(instrument.symbol());
+            self.refresh_mark(conid, &instrument);
         }
+    }
+
+    /// The mark of one position and the price of its underlying.
+    pub(super) fn refresh_mark(&mut self, conid: ConId, instrument: &Instrument) {
+        if let Some(price) = view::mark(&*self.source, instrument) {
+            self.account.set_mark(conid, price, self.now);
+        }
+        self.refresh_spot(instrument.symbol());
     }
 
     /// Keeps the last good price of an underlying.

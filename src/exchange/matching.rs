@@ -217,8 +217,8 @@ impl Exchange {
         for (execution, leg) in executions.into_iter().zip(legs) {
             self.use_size(leg, execution.quantity);
             self.note_future(&leg.instrument);
-            self.refresh_spot(leg.instrument.symbol());
             self.book_execution(execution, &leg.instrument);
+            self.refresh_mark(leg.market.conid, &leg.instrument);
         }
         self.finish_fill(perm_id, fill.quantity);
     }

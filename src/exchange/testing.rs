@@ -1,7 +1,7 @@
 //! A market of scripted quotes, for the tests of the exchange.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use chrono::{NaiveDate, TimeDelta};
 
@@ -42,6 +42,9 @@ pub struct Script {
     pub halted: bool,
     pub open: Option<(Timestamp, Timestamp)>,
 }
+
+/// Computed once for all tests.
+static CALENDAR: LazyLock<Arc<Calendar>> = LazyLock::new(|| Arc::new(Calendar::shipped().unwrap()));
 
 /// The script, shared with the test.
 pub type Shared = Arc<Mutex<Script>>;
@@ -226,8 +229,7 @@ impl Bench {
     pub fn with(now: Timestamp, config: ExchangeConfig) -> Self {
         let script = Shared::default();
         let source = Box::new(FixedMarket::new(Arc::clone(&script), now));
-        let calendar = Arc::new(Calendar::shipped().unwrap());
-        let exchange = Exchange::new(source, config, calendar).unwrap();
+        let exchange = Exchange::new(source, config, Arc::clone(&CALENDAR)).unwrap();
         let mut bench = Self { script, exchange, orders: 0 };
         bench.list(&stock("SPY"));
         bench.quote(stock("SPY").conid(), (639.99, 640.01), 1_000);
@@ -329,4 +331,9 @@ pub fn dividend(ex_date: NaiveDate, amount: f64) -> DividendRow {
         source: "test",
         valid_through: ex_date,
     }
+}
+
+/// A published rate.
+pub fn rate(maturity_date: NaiveDate, rate: f64) -> RateRow {
+    RateRow { maturity_date, rate, rate_error: None, source: "test", valid_through: maturity_date }
 }

@@ -282,13 +282,13 @@ fn a_passive_fill_comes_when_the_market_moves_against_it() {
         let conid = bench.option(&call(650.0, 30), (5.00, 5.20), 10);
         bench.submit(&[(conid, 1)], 1, 5.14);
         for minute in 0..20_u32 {
-            let shift = if (minute + seed as u32) % 2 == 0 { 0.02 } else { 0.0 };
+            let shift = if (minute + seed as u32).is_multiple_of(2) { 0.02 } else { 0.0 };
             bench.minute_with(&[(conid, (5.00 + shift, 5.20 + shift))]);
             if !bench.executions().is_empty() {
                 if shift > 0.0 {
-                    moved.0 += 1
+                    moved.0 += 1;
                 } else {
-                    moved.1 += 1
+                    moved.1 += 1;
                 }
                 break;
             }
