@@ -1,55 +1,59 @@
-//! Rows in and out of Arrow, cell by cell and by column name: the desk's own hands write and read
-//! tables with these, so that no other floor needs to know an array type.
+//! From Rust values to rows of a table, by column name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate};
-
-use super::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
-    RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+use chrono::{Datelike, NaiveDate};
+use deltalake::arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int16Builder,
+    Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    new_null_array,
 };
-use super::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, SchemaRef,
-    TimestampMicrosecondType,
-};
-use crate::market::{Price, Timestamp, Usd};
+use deltalake::arrow::datatypes::DataType;
 
-/// One value to be written.
+use super::{LakeError, TableSpec};
+use crate::market::{ConId, OptionRight, Price, Symbol, Timestamp, Usd};
+
+/// One value of one column. NaN becomes `Null`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     Null,
+    Text(String),
     Int(i64),
     Double(f64),
-    Text(String),
+    /// Millionths.
+    Decimal(i128),
     Date(NaiveDate),
-    At(Timestamp),
-    /// Millionths, for `decimal(18,6)`.
-    Micros(i64),
+    Instant(Timestamp),
     Flag(bool),
 }
 
 macro_rules! cell_from {
-    ($($source:ty => |$value:ident| $cell:expr),+ $(,)?) => {
-        $(impl From<$source> for Cell {
-            fn from($value: $source) -> Self {
+    ($($from:ty => |$value:ident| $cell:expr;)*) => {
+        $(impl From<$from> for Cell {
+            fn from($value: $from) -> Self {
                 $cell
             }
-        })+
+        })*
     };
 }
 
 cell_from! {
-    i64 => |value| Self::Int(value),
-    usize => |value| Self::Int(value as i64),
-    f64 => |value| if value.is_finite() { Self::Double(value) } else { Self::Null },
-    &str => |value| Self::Text(value.to_owned()),
-    String => |value| Self::Text(value),
-    NaiveDate => |value| Self::Date(value),
-    Timestamp => |value| Self::At(value),
-    Price => |value| Self::Micros(value.micros()),
-    Usd => |value| Self::Micros(value.micros()),
-    bool => |value| Self::Flag(value),
+    &str => |text| Self::Text(text.to_owned());
+    String => |text| Self::Text(text);
+    &String => |text| Self::Text(text.clone());
+    &Symbol => |symbol| Self::Text(symbol.as_str().to_owned());
+    OptionRight => |right| Self::Text(right.as_str().to_owned());
+    ConId => |conid| Self::Int(conid.0);
+    i64 => |number| Self::Int(number);
+    i32 => |number| Self::Int(i64::from(number));
+    u32 => |number| Self::Int(i64::from(number));
+    f64 => |number| if number.is_nan() { Self::Null } else { Self::Double(number) };
+    Price => |price| Self::Decimal(i128::from(price.micros()));
+    Usd => |amount| Self::Decimal(i128::from(amount.micros()));
+    NaiveDate => |date| Self::Date(date);
+    Timestamp => |at| Self::Instant(at);
+    bool => |flag| Self::Flag(flag);
 }
 
 impl<T: Into<Self>> From<Option<T>> for Cell {
@@ -58,193 +62,200 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     }
 }
 
-/// A row or column does not fit its table.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum CellError {
-    #[error("there is no column `{0}`")]
-    NoColumn(String),
-    #[error("column `{column}` is {stored}, not {wanted}")]
-    OtherType { column: String, stored: String, wanted: &'static str },
-    #[error("row {row} has NULL in column `{column}`")]
-    Null { column: String, row: usize },
-    #[error("{0}")]
-    Arrow(String),
-}
-
-/// Rows of named columns as a batch of the schema; columns that are not named are NULL.
-pub fn batch_of(
-    schema: &SchemaRef,
-    names: &[&str],
-    rows: &[Vec<Cell>],
-) -> Result<RecordBatch, CellError> {
-    if let Some(unknown) = names.iter().find(|name| schema.field_with_name(name).is_err()) {
-        return Err(CellError::NoColumn((*unknown).to_owned()));
+impl Cell {
+    fn describe(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Text(_) => "text",
+            Self::Int(_) => "a whole number",
+            Self::Double(_) => "a double",
+            Self::Decimal(_) => "a decimal",
+            Self::Date(_) => "a date",
+            Self::Instant(_) => "an instant",
+            Self::Flag(_) => "a boolean",
+        }
     }
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        let column = match names.iter().position(|name| name == field.name()) {
-            Some(at) => column(field.name(), field.data_type(), rows, at)?,
-            None => new_null_array(field.data_type(), rows.len()),
-        };
-        columns.push(column);
-    }
-    RecordBatch::try_new(Arc::clone(schema), columns)
-        .map_err(|error| CellError::Arrow(error.to_string()))
 }
 
-fn column(
-    name: &str,
-    data_type: &DataType,
-    rows: &[Vec<Cell>],
-    at: usize,
-) -> Result<ArrayRef, CellError> {
-    let cells = || rows.iter().map(|row| row.get(at).unwrap_or(&Cell::Null));
-    let wrong = |wanted: &'static str| CellError::OtherType {
-        column: name.to_owned(),
-        stored: data_type.to_string(),
-        wanted,
-    };
-    macro_rules! collect {
-        ($array:ty, $wanted:literal, $pattern:pat => $value:expr) => {{
-            let values: Result<Vec<Option<_>>, CellError> = cells()
-                .map(|cell| match cell {
-                    Cell::Null => Ok(None),
-                    $pattern => Ok(Some($value)),
-                    _ => Err(wrong($wanted)),
-                })
-                .collect();
-            <$array>::from(values?)
-        }};
-    }
-    Ok(match data_type {
-        DataType::Int64 => {
-            Arc::new(collect!(Int64Array, "a whole number", Cell::Int(value) => *value))
-        }
-        DataType::Float64 => {
-            Arc::new(collect!(Float64Array, "a double", Cell::Double(value) => *value))
-        }
-        DataType::Utf8 => {
-            Arc::new(collect!(StringArray, "text", Cell::Text(value) => value.as_str()))
-        }
-        DataType::Boolean => {
-            Arc::new(collect!(BooleanArray, "true or false", Cell::Flag(value) => *value))
-        }
-        DataType::Date32 => Arc::new(
-            collect!(Date32Array, "a date", Cell::Date(value) => days_since_epoch(*value)),
-        ),
-        DataType::Timestamp(..) => Arc::new(
-            collect!(TimestampMicrosecondArray, "an instant", Cell::At(value) => value.timestamp_micros())
-                .with_timezone("UTC"),
-        ),
-        DataType::Decimal128(..) => Arc::new(
-            collect!(Decimal128Array, "a decimal", Cell::Micros(value) => i128::from(*value))
-                .with_precision_and_scale(18, 6)
-                .map_err(|error| CellError::Arrow(format!("column `{name}`: {error}")))?,
-        ),
-        _ => return Err(wrong("a type that cells can hold")),
-    })
+/// Collects rows of a table, column by column. Columns that a row leaves out are NULL; so is every
+/// list or struct.
+pub struct RowBuilder {
+    spec: TableSpec,
+    positions: BTreeMap<String, usize>,
+    columns: Vec<Column>,
+    rows: usize,
 }
 
-/// Days since 1970-01-01, the storage form of a date.
-pub fn days_since_epoch(date: NaiveDate) -> i32 {
-    date.signed_duration_since(NaiveDate::default()).num_days() as i32
-}
-
-/// A batch read cell by cell.
-#[derive(Debug, Clone)]
-pub struct Frame {
-    rows: RecordBatch,
-}
-
-macro_rules! reader {
-    ($(#[$doc:meta])* $name:ident, $needed:ident, $type:ty, $arrow:ty, $wanted:literal, |$value:ident| $convert:expr) => {
-        $(#[$doc])*
-        pub fn $name(&self, row: usize, column: &str) -> Result<Option<$type>, CellError> {
-            let array = self.column(column)?;
-            let array = array
-                .as_primitive_opt::<$arrow>()
-                .ok_or_else(|| other_type(column, array, $wanted))?;
-            Ok(array.is_valid(row).then(|| {
-                let $value = array.value(row);
-                $convert
-            }))
-        }
-
-        /// The same where NULL is an error.
-        pub fn $needed(&self, row: usize, column: &str) -> Result<$type, CellError> {
-            self.$name(row, column)?
-                .ok_or_else(|| CellError::Null { column: column.to_owned(), row })
-        }
-    };
-}
-
-fn other_type(column: &str, array: &ArrayRef, wanted: &'static str) -> CellError {
-    CellError::OtherType { column: column.to_owned(), stored: array.data_type().to_string(), wanted }
-}
-
-impl Frame {
-    pub fn new(rows: RecordBatch) -> Self {
-        Self { rows }
+impl RowBuilder {
+    pub fn new(spec: &TableSpec) -> Self {
+        let fields = spec.arrow_schema().fields();
+        let positions =
+            fields.iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect();
+        let columns = fields.iter().map(|field| Column::new(field.data_type())).collect();
+        Self { spec: spec.clone(), positions, columns, rows: 0 }
     }
 
     pub fn len(&self) -> usize {
-        self.rows.num_rows()
+        self.rows
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.rows == 0
     }
 
-    pub fn batch(&self) -> &RecordBatch {
-        &self.rows
+    /// Adds a row of `(column, value)`. An unknown column, a value of another kind, or NULL in a
+    /// column that must not be NULL is an error, and the row is not added.
+    pub fn push<const N: usize>(&mut self, cells: [(&str, Cell); N]) -> Result<(), LakeError> {
+        self.push_row(cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect())
     }
 
-    fn column(&self, name: &str) -> Result<&ArrayRef, CellError> {
-        self.rows.column_by_name(name).ok_or_else(|| CellError::NoColumn(name.to_owned()))
-    }
-
-    reader!(int, need_int, i64, Int64Type, "a whole number", |value| value);
-    reader!(double, need_double, f64, Float64Type, "a double", |value| value);
-    reader!(
-        /// A price in USD per share.
-        price, need_price, Price, Decimal128Type, "a decimal", |value| Price::from_micros(value as i64)
-    );
-    reader!(usd, need_usd, Usd, Decimal128Type, "a decimal", |value| Usd::from_micros(value as i64));
-    reader!(at, need_at, Timestamp, TimestampMicrosecondType, "an instant", |value| {
-        DateTime::from_timestamp_micros(value).unwrap_or_default()
-    });
-    reader!(date, need_date, NaiveDate, Date32Type, "a date", |value| {
-        NaiveDate::default() + chrono::Duration::days(i64::from(value))
-    });
-
-    pub fn text(&self, row: usize, column: &str) -> Result<Option<&str>, CellError> {
-        let array = self.column(column)?;
-        let array =
-            array.as_string_opt::<i32>().ok_or_else(|| other_type(column, array, "text"))?;
-        Ok(array.is_valid(row).then(|| array.value(row)))
-    }
-
-    /// The same where NULL is an error.
-    pub fn need_text(&self, row: usize, column: &str) -> Result<&str, CellError> {
-        self.text(row, column)?.ok_or_else(|| CellError::Null { column: column.to_owned(), row })
-    }
-
-    /// A `list<struct<conid, ratio>>` cell.
-    pub fn legs(&self, row: usize, column: &str) -> Result<Vec<(i64, i64)>, CellError> {
-        let array = self.column(column)?;
-        let list = array.as_list_opt::<i32>().ok_or_else(|| other_type(column, array, "a list"))?;
-        if list.is_null(row) {
-            return Ok(Vec::new());
+    /// As [`RowBuilder::push`], with any number of cells.
+    pub fn push_row(&mut self, cells: Vec<(String, Cell)>) -> Result<(), LakeError> {
+        let mut row: Vec<Cell> = vec![Cell::Null; self.columns.len()];
+        for (name, cell) in cells {
+            let slot = self.positions.get(&name).and_then(|at| row.get_mut(*at));
+            *slot.ok_or_else(|| self.no_such_column(&name))? = cell;
         }
-        let items = list.value(row);
-        let fields = items.as_struct_opt().ok_or_else(|| other_type(column, array, "legs"))?;
-        let part = |name: &str| {
-            fields
-                .column_by_name(name)
-                .and_then(|array| array.as_primitive_opt::<Int64Type>())
-                .ok_or_else(|| other_type(column, array, "legs of conid and ratio"))
-        };
-        let (conids, ratios) = (part("conid")?, part("ratio")?);
-        Ok(conids.values().iter().copied().zip(ratios.values().iter().copied()).collect())
+        for ((field, column), cell) in
+            self.spec.arrow_schema().fields().iter().zip(&self.columns).zip(&row)
+        {
+            let missing = matches!(cell, Cell::Null);
+            if missing && !field.is_nullable() {
+                let column = field.name().clone();
+                return Err(LakeError::UnexpectedNull { column, row: self.rows });
+            }
+            if !missing && !column.takes(cell) {
+                return Err(LakeError::WrongKind {
+                    column: field.name().clone(),
+                    held: field.data_type().to_string(),
+                    wanted: cell.describe(),
+                });
+            }
+        }
+        for (column, cell) in self.columns.iter_mut().zip(row) {
+            column.push(cell);
+        }
+        self.rows += 1;
+        Ok(())
     }
+
+    /// The rows so far; the builder begins anew.
+    pub fn finish(&mut self) -> Result<RecordBatch, LakeError> {
+        self.rows = 0;
+        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+        Ok(RecordBatch::try_new(Arc::clone(self.spec.arrow_schema()), arrays)?)
+    }
+
+    fn no_such_column(&self, name: &str) -> LakeError {
+        let known: Vec<&str> = self.positions.keys().map(String::as_str).collect();
+        LakeError::NoSuchColumn { column: name.to_owned(), known: known.join(", ") }
+    }
+}
+
+enum Column {
+    Text(StringBuilder),
+    Long(Int64Builder),
+    Int(Int32Builder),
+    Short(Int16Builder),
+    Double(Float64Builder),
+    Decimal(Decimal128Builder, i8),
+    Date(Date32Builder),
+    Instant(TimestampMicrosecondBuilder),
+    Flag(BooleanBuilder),
+    Absent(DataType, usize),
+}
+
+impl Column {
+    fn new(kind: &DataType) -> Self {
+        match kind {
+            DataType::Utf8 => Self::Text(StringBuilder::new()),
+            DataType::Int64 => Self::Long(Int64Builder::new()),
+            DataType::Int32 => Self::Int(Int32Builder::new()),
+            DataType::Int16 => Self::Short(Int16Builder::new()),
+            DataType::Float64 => Self::Double(Float64Builder::new()),
+            DataType::Decimal128(_, scale) => {
+                Self::Decimal(Decimal128Builder::new().with_data_type(kind.clone()), *scale)
+            }
+            DataType::Date32 => Self::Date(Date32Builder::new()),
+            DataType::Timestamp(_, _) => {
+                Self::Instant(TimestampMicrosecondBuilder::new().with_data_type(kind.clone()))
+            }
+            DataType::Boolean => Self::Flag(BooleanBuilder::new()),
+            other => Self::Absent(other.clone(), 0),
+        }
+    }
+
+    fn takes(&self, cell: &Cell) -> bool {
+        match (self, cell) {
+            (Self::Text(_), Cell::Text(_))
+            | (Self::Long(_), Cell::Int(_))
+            | (Self::Double(_), Cell::Double(_))
+            | (Self::Date(_), Cell::Date(_))
+            | (Self::Instant(_), Cell::Instant(_))
+            | (Self::Flag(_), Cell::Flag(_)) => true,
+            (Self::Int(_), Cell::Int(number)) => i32::try_from(*number).is_ok(),
+            (Self::Short(_), Cell::Int(number)) => i16::try_from(*number).is_ok(),
+            (Self::Decimal(_, scale), Cell::Decimal(_)) => *scale == 6,
+            _ => false,
+        }
+    }
+
+    /// The cell was found fit by [`Column::takes`], or is NULL.
+    fn push(&mut self, cell: Cell) {
+        match (self, cell) {
+            (Self::Text(column), Cell::Text(text)) => column.append_value(text),
+            (Self::Text(column), _) => column.append_null(),
+            (Self::Long(column), Cell::Int(number)) => column.append_value(number),
+            (Self::Long(column), _) => column.append_null(),
+            (Self::Int(column), Cell::Int(number)) => {
+                column.append_option(i32::try_from(number).ok());
+            }
+            (Self::Int(column), _) => column.append_null(),
+            (Self::Short(column), Cell::Int(number)) => {
+                column.append_option(i16::try_from(number).ok());
+            }
+            (Self::Short(column), _) => column.append_null(),
+            (Self::Double(column), Cell::Double(number)) => column.append_value(number),
+            (Self::Double(column), _) => column.append_null(),
+            (Self::Decimal(column, _), Cell::Decimal(micros)) => column.append_value(micros),
+            (Self::Decimal(column, _), _) => column.append_null(),
+            (Self::Date(column), Cell::Date(date)) => column.append_value(days(date)),
+            (Self::Date(column), _) => column.append_null(),
+            (Self::Instant(column), Cell::Instant(at)) => {
+                column.append_value(at.timestamp_micros());
+            }
+            (Self::Instant(column), _) => column.append_null(),
+            (Self::Flag(column), Cell::Flag(flag)) => column.append_value(flag),
+            (Self::Flag(column), _) => column.append_null(),
+            (Self::Absent(_, rows), _) => *rows += 1,
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(column) => Arc::new(column.finish()),
+            Self::Long(column) => Arc::new(column.finish()),
+            Self::Int(column) => Arc::new(column.finish()),
+            Self::Short(column) => Arc::new(column.finish()),
+            Self::Double(column) => Arc::new(column.finish()),
+            Self::Decimal(column, _) => Arc::new(column.finish()),
+            Self::Date(column) => Arc::new(column.finish()),
+            Self::Instant(column) => Arc::new(column.finish()),
+            Self::Flag(column) => Arc::new(column.finish()),
+            Self::Absent(kind, rows) => new_null_array(kind, std::mem::take(rows)),
+        }
+    }
+}
+
+/// Day 0 of Arrow's dates, counted from the first day of year 1.
+const EPOCH_DAYS_FROM_CE: i32 = 719_163;
+
+/// Days since 1970-01-01.
+pub(super) fn days(date: NaiveDate) -> i32 {
+    date.num_days_from_ce() - EPOCH_DAYS_FROM_CE
+}
+
+/// The date `days` after 1970-01-01, where the calendar has one.
+pub(super) fn date(days: i32) -> Option<NaiveDate> {
+    NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH_DAYS_FROM_CE)?)
 }

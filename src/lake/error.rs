@@ -1,0 +1,82 @@
+//! What can go wrong with the lake; each text names the place and the next step.
+
+use std::path::PathBuf;
+
+use deltalake::DeltaTableError;
+use deltalake::arrow::error::ArrowError;
+use deltalake::datafusion::error::DataFusionError;
+
+use super::TableName;
+
+/// A fault of the lake or of a query on it.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    #[error("`{0}` is no table name; write <schema>.<table> in lower case letters, digits and _")]
+    InvalidTableName(String),
+    #[error("the lake has no table {0}")]
+    NoSuchTable(TableName),
+    #[error("create table statement: {0}")]
+    Ddl(String),
+    #[error("column `{column}` of type {kind} cannot be stored: {remedy}")]
+    UnsupportedColumn { column: String, kind: String, remedy: &'static str },
+    #[error("rows for {table} do not fit its columns: {problem}")]
+    SchemaMismatch { table: TableName, problem: String },
+    #[error(
+        "{table}, batch {batch}: the table holds this batch with content {stored}, now \
+         {offered} is offered. The run is not deterministic, or code, settings or seed changed; \
+         start a fresh home or restore the earlier ones"
+    )]
+    ContentDiffers { table: TableName, batch: i64, stored: String, offered: String },
+    #[error(
+        "{table}, batch {batch}: the table already holds batch {latest} and lacks this \
+         one; batch numbers must rise. The run is not deterministic, or another one wrote here"
+    )]
+    BatchOutOfOrder { table: TableName, batch: i64, latest: i64 },
+    #[error(
+        "{table}: version {version} was written by somebody else while this process holds the \
+         lake ({problem}); stop the other writer and start again"
+    )]
+    ForeignCommit { table: TableName, version: u64, problem: String },
+    #[error("{table}: the table in {path} is broken: {problem}. {remedy}")]
+    BrokenTable { table: TableName, path: String, problem: String, remedy: String },
+    #[error(
+        "the lake {path} is held by {holder} until {expires_at} (fencing number {fencing}); stop \
+         that process, or wait until its lease has run out"
+    )]
+    LeaseHeld { path: PathBuf, holder: String, expires_at: String, fencing: u64 },
+    #[error(
+        "the lease {path} cannot be read: {problem}; if no other process uses the lake, delete it"
+    )]
+    LeaseBroken { path: PathBuf, problem: String },
+    #[error("only queries are allowed here, and this is none: {0}")]
+    NotAQuery(String),
+    #[error("{0}")]
+    Query(String),
+    #[error("no column is called `{column}`; there are {known}")]
+    NoSuchColumn { column: String, known: String },
+    #[error("column `{column}` holds {held}, not {wanted}")]
+    WrongKind { column: String, held: String, wanted: &'static str },
+    #[error("column `{column}` is NULL in row {row}")]
+    UnexpectedNull { column: String, row: usize },
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{table}: {source}")]
+    Delta { table: TableName, source: Box<DeltaTableError> },
+    #[error("the lake cannot be opened at {location}: {problem}")]
+    Location { location: String, problem: String },
+    #[error("arrow: {0}")]
+    Arrow(#[from] ArrowError),
+}
+
+impl LakeError {
+    pub(super) fn delta(table: &TableName, source: DeltaTableError) -> Self {
+        Self::Delta { table: table.clone(), source: Box::new(source) }
+    }
+}
+
+impl From<DataFusionError> for LakeError {
+    /// The innermost message; a parser's message ends with line and column.
+    fn from(error: DataFusionError) -> Self {
+        Self::Query(error.strip_backtrace())
+    }
+}

@@ -1,0 +1,167 @@
+//! Sessions over the lake in which every table stands at one version.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use deltalake::arrow::array::RecordBatch;
+use deltalake::datafusion::catalog::{
+    CatalogProvider as _, MemoryCatalogProvider, SchemaProvider, TableProvider,
+};
+use deltalake::datafusion::error::{DataFusionError, Result as DataFusionResult};
+use deltalake::datafusion::execution::SessionState;
+use deltalake::datafusion::prelude::SessionContext;
+use deltalake::delta_datafusion::TableProviderBuilder;
+use deltalake::{DeltaTable, DeltaTableError};
+
+use super::session::CATALOGUE;
+use super::store::{Inner, TableSlot};
+use super::{Lake, LakeError, TableName, new_session, query_read_only};
+use crate::market::Timestamp;
+
+/// A session whose tables `<schema>.<table>` are those of the lake, each at one version. It can be
+/// used as a [`SessionContext`].
+pub struct PinnedSession {
+    context: SessionContext,
+    versions: BTreeMap<TableName, u64>,
+}
+
+impl PinnedSession {
+    /// The version at which each table stands.
+    pub fn versions(&self) -> &BTreeMap<TableName, u64> {
+        &self.versions
+    }
+
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Runs a query; anything that would change data, tables or settings is refused.
+    pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, LakeError> {
+        query_read_only(&self.context, sql).await
+    }
+}
+
+impl Deref for PinnedSession {
+    type Target = SessionContext;
+
+    fn deref(&self) -> &SessionContext {
+        &self.context
+    }
+}
+
+impl Lake {
+    /// A session at the newest versions, or at those of `as_of`: per table the last commit whose own
+    /// `as_of` is not later. Tables are opened when a query first names them.
+    pub async fn session_at(&self, as_of: Option<Timestamp>) -> Result<PinnedSession, LakeError> {
+        let mut versions = BTreeMap::new();
+        for table in self.tables() {
+            let slot = self.inner.existing(&table)?;
+            let mut writing = slot.writing.lock().await;
+            let ledger = slot.ledger(&mut writing).await?;
+            let version = match as_of {
+                Some(as_of) => ledger.version_as_of(as_of),
+                None => ledger.is_created().then(|| ledger.latest()),
+            };
+            if let Some(version) = version {
+                versions.insert(table, version);
+            }
+        }
+        let context = new_session()?;
+        let catalogue = MemoryCatalogProvider::new();
+        let mut schemas: BTreeMap<String, BTreeMap<String, (TableName, u64)>> = BTreeMap::new();
+        for (table, version) in &versions {
+            schemas
+                .entry(table.schema().to_owned())
+                .or_default()
+                .insert(table.name().to_owned(), (table.clone(), *version));
+        }
+        let state = Arc::new(context.state());
+        for (schema, tables) in schemas {
+            let schema_provider =
+                PinnedSchema { inner: Arc::clone(&self.inner), tables, state: Arc::clone(&state) };
+            catalogue.register_schema(&schema, Arc::new(schema_provider))?;
+        }
+        catalogue.register_schema(
+            "public",
+            Arc::new(deltalake::datafusion::catalog::MemorySchemaProvider::new()),
+        )?;
+        context.register_catalog(CATALOGUE, Arc::new(catalogue));
+        Ok(PinnedSession { context, versions })
+    }
+}
+
+struct PinnedSchema {
+    inner: Arc<Inner>,
+    tables: BTreeMap<String, (TableName, u64)>,
+    state: Arc<SessionState>,
+}
+
+impl fmt::Debug for PinnedSchema {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("PinnedSchema").field("tables", &self.tables).finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl SchemaProvider for PinnedSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.tables.keys().cloned().collect()
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let Some((table, version)) = self.tables.get(name) else { return Ok(None) };
+        let outside = |error: LakeError| DataFusionError::External(Box::new(error));
+        let slot = self.inner.existing(table).map_err(outside)?;
+        let provider = slot.provider_at(*version, Arc::clone(&self.state)).await;
+        provider.map(Some).map_err(outside)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.tables.contains_key(name)
+    }
+}
+
+impl TableSlot {
+    /// The table's rows at a version. The newest state seen is kept and moved forward.
+    async fn provider_at(
+        &self,
+        version: u64,
+        state: Arc<SessionState>,
+    ) -> Result<Arc<dyn TableProvider>, LakeError> {
+        let mut reading = self.reading.lock().await;
+        let table = match reading.take().filter(|table| table.version() <= Some(version)) {
+            Some(table) => table,
+            None => DeltaTable::new(Arc::clone(&self.log_store)),
+        };
+        let table = self.moved_to(table, version).await?;
+        let snapshot = table.snapshot().map_err(|source| self.unreadable(version, &source))?;
+        let provider = TableProviderBuilder::default()
+            .with_log_store(table.log_store())
+            .with_eager_snapshot(snapshot.snapshot().clone())
+            .with_session(state)
+            .await?;
+        *reading = Some(table);
+        Ok(provider)
+    }
+
+    pub(super) async fn moved_to(
+        &self,
+        mut table: DeltaTable,
+        version: u64,
+    ) -> Result<DeltaTable, LakeError> {
+        if table.version() != Some(version) {
+            let moved = table.load_version(version).await;
+            moved.map_err(|source| self.unreadable(version, &source))?;
+        }
+        Ok(table)
+    }
+
+    fn unreadable(&self, version: u64, problem: &DeltaTableError) -> LakeError {
+        self.broken(
+            format!("version {version} cannot be read: {problem}"),
+            "Restore the folder from a backup, or move it away; the table is then made anew",
+        )
+    }
+}

@@ -1,0 +1,268 @@
+//! The lake as a place: its tables, what is known of each, and where they lie.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deltalake::logstore::LogStoreRef;
+use deltalake::{DeltaTable, DeltaTableBuilder};
+use tokio::sync::Mutex as AsyncMutex;
+use url::Url;
+
+use super::append::Writer;
+use super::ledger::Ledger;
+use super::{Committed, LakeError, TableName};
+use crate::market::Timestamp;
+
+/// When a commit is safe from a power loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the append returns: data file, log entry and their folders are synchronised.
+    Fsync,
+    /// When [`Lake::sync`] returns.
+    Buffered,
+}
+
+/// How a lake is used.
+#[derive(Debug, Clone)]
+pub struct LakeOptions {
+    pub durability: Durability,
+    /// Options of the object store (keys, region, endpoint); empty for a folder.
+    pub storage: BTreeMap<String, String>,
+}
+
+impl LakeOptions {
+    pub fn local(durability: Durability) -> Self {
+        Self { durability, storage: BTreeMap::new() }
+    }
+}
+
+/// A lake: a folder (or a bucket's prefix) of Delta tables, `<schema>/<table>`. Clones are the same
+/// lake. Commits of one table are made one after the other; different tables go at the same time.
+#[derive(Clone)]
+pub struct Lake {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    root: Url,
+    folder: Option<PathBuf>,
+    pub(super) options: LakeOptions,
+    tables: Mutex<BTreeMap<TableName, Arc<TableSlot>>>,
+    /// Files written since the last synchronisation.
+    pub(super) unsynced: Mutex<BTreeSet<PathBuf>>,
+}
+
+/// What the process knows of one table.
+pub(super) struct TableSlot {
+    pub(super) name: TableName,
+    /// The table's folder, where the lake is one.
+    pub(super) folder: Option<PathBuf>,
+    pub(super) place: String,
+    pub(super) storage: std::collections::HashMap<String, String>,
+    pub(super) log_store: LogStoreRef,
+    pub(super) writing: AsyncMutex<Writing>,
+    pub(super) reading: AsyncMutex<Option<DeltaTable>>,
+}
+
+#[derive(Default)]
+pub(super) struct Writing {
+    pub(super) ledger: Option<Ledger>,
+    pub(super) writer: Option<Writer>,
+}
+
+impl Lake {
+    /// Opens the lake in a folder, which is made where it is missing, and learns which tables it
+    /// has. Must run inside a multi-thread runtime: checkpoints block.
+    pub async fn open(path: &Path, options: LakeOptions) -> Result<Self, LakeError> {
+        let io = |source| LakeError::Io { path: path.to_path_buf(), source };
+        std::fs::create_dir_all(path).map_err(io)?;
+        let folder = path.canonicalize().map_err(io)?;
+        let root = Url::from_directory_path(&folder).map_err(|()| LakeError::Location {
+            location: folder.display().to_string(),
+            problem: "it is no absolute path".to_owned(),
+        })?;
+        let lake = Self {
+            inner: Arc::new(Inner {
+                root,
+                folder: Some(folder.clone()),
+                options,
+                tables: Mutex::default(),
+                unsynced: Mutex::default(),
+            }),
+        };
+        for name in tables_in(&folder)? {
+            lake.inner.slot(&name)?;
+        }
+        Ok(lake)
+    }
+
+    /// Every table, in order of name.
+    pub fn tables(&self) -> Vec<TableName> {
+        self.inner.lock_tables().keys().cloned().collect()
+    }
+
+    /// What was committed to a table by batches, in order of version.
+    pub async fn commits(&self, table: &TableName) -> Result<Vec<Committed>, LakeError> {
+        let slot = self.inner.existing(table)?;
+        let mut writing = slot.writing.lock().await;
+        Ok(slot.ledger(&mut writing).await?.commits().cloned().collect())
+    }
+
+    /// The newest version of a table.
+    pub async fn latest_version(&self, table: &TableName) -> Result<u64, LakeError> {
+        let slot = self.inner.existing(table)?;
+        let mut writing = slot.writing.lock().await;
+        Ok(slot.ledger(&mut writing).await?.latest())
+    }
+
+    /// The version whose rows are exactly those of the commits with an own `as_of` up to the given
+    /// one: the last such commit, or the compactions right behind it. `None` where there is no such
+    /// version.
+    pub async fn version_as_of(
+        &self,
+        table: &TableName,
+        as_of: Timestamp,
+    ) -> Result<Option<u64>, LakeError> {
+        let slot = self.inner.existing(table)?;
+        let mut writing = slot.writing.lock().await;
+        Ok(slot.ledger(&mut writing).await?.version_as_of(as_of))
+    }
+
+    /// Synchronises everything written since the last call to the disk. Nothing to do where every
+    /// append already does so, or on an object store.
+    pub async fn sync(&self) -> Result<(), LakeError> {
+        let files = std::mem::take(
+            &mut *self.inner.unsynced.lock().unwrap_or_else(PoisonError::into_inner),
+        );
+        sync_files(files).await
+    }
+}
+
+impl Inner {
+    fn lock_tables(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Arc<TableSlot>>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The slot of a table that exists.
+    pub(super) fn existing(&self, name: &TableName) -> Result<Arc<TableSlot>, LakeError> {
+        let found = self.lock_tables().get(name).cloned();
+        found.ok_or_else(|| LakeError::NoSuchTable(name.clone()))
+    }
+
+    /// The slot of a table, which may not have been created.
+    pub(super) fn slot(&self, name: &TableName) -> Result<Arc<TableSlot>, LakeError> {
+        if let Some(slot) = self.lock_tables().get(name) {
+            return Ok(Arc::clone(slot));
+        }
+        let slot = Arc::new(self.new_slot(name)?);
+        self.lock_tables().insert(name.clone(), Arc::clone(&slot));
+        Ok(slot)
+    }
+
+    fn new_slot(&self, name: &TableName) -> Result<TableSlot, LakeError> {
+        let bad =
+            |problem: String| LakeError::Location { location: self.root.to_string(), problem };
+        let relative = format!("{}/{}/", name.schema(), name.name());
+        let url = self.root.join(&relative).map_err(|error| bad(error.to_string()))?;
+        let folder = self.folder.as_ref().map(|root| root.join(name.schema()).join(name.name()));
+        if let Some(folder) = &folder {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| LakeError::Io { path: folder.clone(), source })?;
+        }
+        let place = folder.as_ref().map_or_else(|| url.to_string(), |f| f.display().to_string());
+        let storage: std::collections::HashMap<String, String> =
+            self.options.storage.clone().into_iter().collect();
+        let log_store = DeltaTableBuilder::from_url(url)
+            .and_then(|builder| builder.with_storage_options(storage.clone()).build_storage())
+            .map_err(|source| LakeError::delta(name, source))?;
+        Ok(TableSlot {
+            name: name.clone(),
+            folder,
+            place,
+            storage,
+            log_store,
+            writing: AsyncMutex::default(),
+            reading: AsyncMutex::default(),
+        })
+    }
+}
+
+impl TableSlot {
+    /// The table's batches, read from its log at first use.
+    pub(super) async fn ledger<'a>(
+        &self,
+        writing: &'a mut Writing,
+    ) -> Result<&'a mut Ledger, LakeError> {
+        if writing.ledger.is_none() {
+            writing.ledger = Some(Ledger::read(self).await?);
+        }
+        writing.ledger.as_mut().ok_or_else(|| LakeError::NoSuchTable(self.name.clone()))
+    }
+
+    /// An error about this table's folder.
+    pub(super) fn broken(&self, problem: String, remedy: &str) -> LakeError {
+        LakeError::BrokenTable {
+            table: self.name.clone(),
+            path: self.place.clone(),
+            problem,
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+/// Synchronises files, then the folders that hold them.
+pub(super) async fn sync_files(files: BTreeSet<PathBuf>) -> Result<(), LakeError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let folders: BTreeSet<PathBuf> =
+        files.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
+    let work = move || {
+        for path in files.iter().chain(&folders) {
+            std::fs::File::open(path)
+                .and_then(|file| file.sync_all())
+                .map_err(|source| LakeError::Io { path: path.clone(), source })?;
+        }
+        Ok(())
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Location {
+        location: "the lake's files".to_owned(),
+        problem: format!("they could not be synchronised: {error}"),
+    })?
+}
+
+/// Names of the folders `<schema>/<table>` that hold something.
+fn tables_in(folder: &Path) -> Result<Vec<TableName>, LakeError> {
+    let mut names = Vec::new();
+    for schema in folders_in(folder)? {
+        for table in folders_in(&folder.join(&schema))? {
+            if let Ok(name) = format!("{schema}.{table}").parse::<TableName>()
+                && !is_empty(&folder.join(&schema).join(&table))?
+            {
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
+}
+
+fn folders_in(folder: &Path) -> Result<Vec<String>, LakeError> {
+    let io = |source| LakeError::Io { path: folder.to_path_buf(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if entry.file_type().map_err(io)?.is_dir()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn is_empty(folder: &Path) -> Result<bool, LakeError> {
+    let io = |source| LakeError::Io { path: folder.to_path_buf(), source };
+    Ok(std::fs::read_dir(folder).map_err(io)?.next().is_none())
+}
