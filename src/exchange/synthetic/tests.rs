@@ -1,0 +1,1 @@
+//! What is promised of the market as a whole.
