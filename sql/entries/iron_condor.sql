@@ -28,28 +28,11 @@ settings as (
         8 * marks_commission_usd_contract as fees_usd
     from params
 ),
-smile as (
-    select * from gold.smile where exercise_style = 'american'
-),
 contexts as (
     select * from gold.openings
 ),
 legs as (
-    select
-        smile.*,
-        contexts.scale,
-        black76(
-            smile.option_right, smile.forward_usd, smile.strike, smile.years, 0.0,
-            smile.vol * contexts.scale
-        ) as forecast_value,
-        black76(
-            smile.option_right, smile.forward_usd, smile.strike, smile.years, 0.0, smile.vol
-        ) as neutral_value
-    from smile
-    inner join contexts
-        on smile.symbol = contexts.symbol and smile.expiry_date = contexts.expiry_date
-    cross join settings
-    where abs(smile.delta) <= settings.short_delta_max
+    select * from gold.entry_legs
 ),
 sides as (
     select
@@ -62,22 +45,13 @@ sides as (
         short.multiplier,
         short.forward_usd,
         short.years,
-        short.vol * short.scale as short_vol,
+        short.forecast_vol as short_vol,
         short.bid - long.ask as natural_credit,
         short.mid - long.mid as mid_credit,
         short.half_spread + long.half_spread as half_spreads,
-        short.forecast_value['price'] - long.forecast_value['price'] as forecast_cost,
-        short.neutral_value['price'] - long.neutral_value['price'] as neutral_cost,
-        case
-            when short.option_right = 'P' then (
-                short.forecast_value['price']
-                - short.forward_usd * short.forecast_value['delta']
-            ) / short.strike
-            else (
-                short.forward_usd * short.forecast_value['delta']
-                - short.forecast_value['price']
-            ) / short.strike
-        end as beyond_probability
+        short.forecast_payoff - long.forecast_payoff as forecast_cost,
+        short.neutral_payoff - long.neutral_payoff as neutral_cost,
+        short.beyond_probability
     from legs as short
     cross join settings
     inner join legs as long
@@ -85,8 +59,9 @@ sides as (
         and short.option_right = long.option_right
         and abs(short.strike - long.strike) >= settings.width_ratio_min * short.spot_usd
         and abs(short.strike - long.strike) <= settings.width_ratio_max * short.spot_usd
-    where abs(short.delta) >= settings.short_delta_min
-        and abs(long.delta) < abs(short.delta)
+    where short.delta_size >= settings.short_delta_min
+        and short.delta_size <= settings.short_delta_max
+        and long.delta_size < short.delta_size
 ),
 placed as (
     select
@@ -125,7 +100,7 @@ condors as (
         calls.short_vol as call_vol,
         puts.forward_usd,
         puts.years,
-        cast(puts.multiplier as double) as multiplier,
+        puts.multiplier,
         greatest(puts.width, calls.width) as width,
         puts.natural_credit + calls.natural_credit as natural_credit,
         puts.mid_credit + calls.mid_credit as mid_credit,
@@ -206,7 +181,8 @@ shorts as (
         count(case when legs.option_right = 'C' then 1 end) as short_calls
     from legs
     cross join settings
-    where abs(legs.delta) >= settings.short_delta_min
+    where legs.delta_size >= settings.short_delta_min
+        and legs.delta_size <= settings.short_delta_max
     group by legs.symbol
 ),
 judged as (

@@ -27,27 +27,11 @@ settings as (
         4 * marks_commission_usd_contract as fees_usd
     from params
 ),
-smile as (
-    select * from gold.smile where option_right = 'P' and exercise_style = 'american'
-),
 contexts as (
     select * from gold.openings
 ),
 legs as (
-    select
-        smile.*,
-        contexts.scale,
-        black76(
-            'P', smile.forward_usd, smile.strike, smile.years, 0.0, smile.vol * contexts.scale
-        ) as forecast_value,
-        black76('P', smile.forward_usd, smile.strike, smile.years, 0.0, smile.vol)
-            as neutral_value
-    from smile
-    inner join contexts
-        on smile.symbol = contexts.symbol and smile.expiry_date = contexts.expiry_date
-    cross join settings
-    where smile.delta >= -settings.short_delta_max
-        and smile.strike >= smile.spot_usd * (1 - 0.15 - settings.width_ratio_max)
+    select * from gold.entry_legs where option_right = 'P'
 ),
 pairs as (
     select
@@ -60,14 +44,13 @@ pairs as (
         short.multiplier,
         short.forward_usd,
         short.years,
-        short.vol * short.scale as short_vol,
+        short.forecast_vol as short_vol,
         short.bid - long.ask as natural_credit,
         short.mid - long.mid as mid_credit,
         short.half_spread + long.half_spread as half_spreads,
-        short.forecast_value['price'] - long.forecast_value['price'] as forecast_cost,
-        short.neutral_value['price'] - long.neutral_value['price'] as neutral_cost,
-        (short.forecast_value['price'] - short.forward_usd * short.forecast_value['delta'])
-        / short.strike as below_probability
+        short.forecast_payoff - long.forecast_payoff as forecast_cost,
+        short.neutral_payoff - long.neutral_payoff as neutral_cost,
+        short.beyond_probability as below_probability
     from legs as short
     cross join settings
     inner join legs as long
@@ -75,8 +58,8 @@ pairs as (
         and long.strike < short.strike
         and short.strike - long.strike >= settings.width_ratio_min * short.spot_usd
         and short.strike - long.strike <= settings.width_ratio_max * short.spot_usd
-    where abs(short.delta) >= settings.short_delta_min
-        and abs(short.delta) <= settings.short_delta_max
+    where short.delta_size >= settings.short_delta_min
+        and short.delta_size <= settings.short_delta_max
 ),
 priced as (
     select
@@ -140,7 +123,8 @@ shorts as (
     select legs.symbol, count(*) as short_legs
     from legs
     cross join settings
-    where abs(legs.delta) >= settings.short_delta_min
+    where legs.delta_size >= settings.short_delta_min
+        and legs.delta_size <= settings.short_delta_max
     group by legs.symbol
 ),
 judged as (

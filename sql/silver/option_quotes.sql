@@ -8,57 +8,18 @@
 -- engine: deltadesk
 with
 quotes as (
-    select * from silver.option_rows where reason is null
-),
-parity as (
-    select * from silver.parity
-),
-joined as (
-    select
-        quotes.*,
-        parity.spot_usd,
-        parity.forward,
-        parity.forward_source,
-        parity.spot_source,
-        parity.rate,
-        parity.yield
-    from quotes
-    left join parity
-        on quotes.symbol = parity.symbol
-        and quotes.sweep_key = parity.sweep_key
-        and quotes.expiry_date = parity.expiry_date
-),
-inverted as (
-    select
-        *,
-        case
-            when mid is null then null
-            when exercise_style = 'european'
-                then implied_vol_black76(
-                    option_right, cast(mid as double), forward, cast(strike_usd as double),
-                    years, rate
-                )
-            else implied_vol_american(
-                option_right, cast(mid as double), spot_usd, cast(strike_usd as double),
-                years, rate, yield
-            )
-        end as vol
-    from joined
+    select * from silver.option_vols
 ),
 valued as (
     select
         *,
-        case
-            when vol is null then null
-            when exercise_style = 'european'
-                then black76(
-                    option_right, forward, cast(strike_usd as double), years, rate, vol
-                )
-            else american(
-                option_right, spot_usd, cast(strike_usd as double), years, rate, yield, vol
-            )
-        end as value
-    from inverted
+        american(
+            option_right, american_spot, strike, years, rate, yield, american_vol
+        ) as american_value,
+        black76(
+            option_right, european_forward, strike, years, rate, european_vol
+        ) as european_value
+    from quotes
 )
 select
     conid,
@@ -77,17 +38,17 @@ select
     open_interest,
     spot_usd,
     spot_source,
-    forward as forward_usd,
+    forward_usd,
     forward_source,
     years,
     rate,
     yield,
-    vol,
-    value['delta'] as delta,
-    value['gamma'] as gamma,
-    value['vega'] as vega,
-    value['theta'] as theta,
-    value['rho'] as rho,
+    coalesce(american_vol, european_vol) as vol,
+    coalesce(american_value['delta'], european_value['delta']) as delta,
+    coalesce(american_value['gamma'], european_value['gamma']) as gamma,
+    coalesce(american_value['vega'], european_value['vega']) as vega,
+    coalesce(american_value['theta'], european_value['theta']) as theta,
+    coalesce(american_value['rho'], european_value['rho']) as rho,
     vendor_vol,
     vendor_delta,
     exercise_style,

@@ -26,22 +26,6 @@ underlyings as (
 clock as (
     select * from run
 ),
-strikes as (
-    select
-        symbol,
-        sweep_key,
-        expiry_date,
-        strike_usd,
-        max(exercise_style) as exercise_style,
-        max(years) as years,
-        max(received_at) as received_at,
-        max(session_date) as session_date,
-        max(case when option_right = 'C' then cast(mid as double) end) as call_mid,
-        max(case when option_right = 'P' then cast(mid as double) end) as put_mid,
-        sum(cast(ask - bid as double)) / 2 as half_spreads
-    from quotes
-    group by symbol, sweep_key, expiry_date, strike_usd
-),
 curve as (
     select
         rates.maturity_date,
@@ -53,6 +37,63 @@ curve as (
     cross join clock
     where rates.valid_through >= clock.session_date
 ),
+strikes as (
+    select
+        symbol,
+        sweep_key,
+        expiry_date,
+        cast(strike_usd as double) as strike,
+        min(exercise_style) as exercise_style,
+        max(years) as years,
+        max(received_at) as received_at,
+        max(session_date) as session_date,
+        max(case when option_right = 'C' then cast(mid as double) end) as call_mid,
+        max(case when option_right = 'P' then cast(mid as double) end) as put_mid,
+        sum(cast(ask - bid as double)) / 2 as half_spreads
+    from quotes
+    group by symbol, sweep_key, expiry_date, strike_usd
+),
+rated as (
+    select
+        strikes.*,
+        strikes.call_mid - strikes.put_mid as gap,
+        case
+            when strikes.expiry_date <= curve.maturity_date or curve.next_date is null
+                then curve.rate
+            else curve.rate + (curve.next_rate - curve.rate)
+                * cast(strikes.expiry_date - curve.maturity_date as double)
+                / cast(curve.next_date - curve.maturity_date as double)
+        end as rate
+    from strikes
+    left join curve
+        on (curve.previous_date is null or strikes.expiry_date >= curve.maturity_date)
+        and (curve.next_date is null or strikes.expiry_date < curve.next_date)
+),
+placed as (
+    select
+        *,
+        row_number() over (
+            partition by symbol, sweep_key, expiry_date
+            order by case when gap is null then 1 else 0 end, abs(gap), strike
+        ) as nearness
+    from rated
+),
+near as (
+    select
+        placed.*,
+        settings.parity_pairs_min as pairs_min,
+        settings.parity_spot_age_seconds_max as age_seconds_max,
+        case
+            when placed.nearness <= settings.parity_pairs_max
+                then placed.strike + exp(placed.rate * placed.years) * placed.gap
+        end as forward,
+        case
+            when placed.nearness <= settings.parity_pairs_max and placed.gap is not null
+                then placed.half_spreads
+        end as error
+    from placed
+    cross join settings
+),
 expiries as (
     select
         symbol,
@@ -61,63 +102,14 @@ expiries as (
         min(exercise_style) as exercise_style,
         max(years) as years,
         max(received_at) as received_at,
-        max(session_date) as session_date
-    from strikes
+        max(session_date) as session_date,
+        max(rate) as rate,
+        case when count(forward) >= max(pairs_min) then median(forward) end as forward,
+        median(error) as forward_error_usd,
+        count(forward) as pairs,
+        max(age_seconds_max) as age_seconds_max
+    from near
     group by symbol, sweep_key, expiry_date
-),
-rated as (
-    select
-        expiries.symbol,
-        expiries.sweep_key,
-        expiries.expiry_date,
-        expiries.exercise_style,
-        expiries.years,
-        expiries.received_at,
-        expiries.session_date,
-        case
-            when expiries.expiry_date <= curve.maturity_date or curve.next_date is null
-                then curve.rate
-            else curve.rate + (curve.next_rate - curve.rate)
-                * cast(expiries.expiry_date - curve.maturity_date as double)
-                / cast(curve.next_date - curve.maturity_date as double)
-        end as rate
-    from expiries
-    left join curve
-        on (curve.previous_date is null or expiries.expiry_date >= curve.maturity_date)
-        and (curve.next_date is null or expiries.expiry_date < curve.next_date)
-),
-pairs as (
-    select
-        strikes.symbol,
-        strikes.sweep_key,
-        strikes.expiry_date,
-        cast(strikes.strike_usd as double)
-        + exp(rated.rate * rated.years) * (strikes.call_mid - strikes.put_mid) as forward,
-        strikes.half_spreads,
-        row_number() over (
-            partition by strikes.symbol, strikes.sweep_key, strikes.expiry_date
-            order by abs(strikes.call_mid - strikes.put_mid), strikes.strike_usd
-        ) as nearness
-    from strikes
-    inner join rated
-        on strikes.symbol = rated.symbol
-        and strikes.sweep_key = rated.sweep_key
-        and strikes.expiry_date = rated.expiry_date
-    where strikes.call_mid is not null and strikes.put_mid is not null
-),
-forwards as (
-    select
-        pairs.symbol,
-        pairs.sweep_key,
-        pairs.expiry_date,
-        median(pairs.forward) as forward,
-        median(pairs.half_spreads) as forward_error,
-        count(*) as pairs,
-        max(settings.parity_pairs_min) as pairs_min
-    from pairs
-    cross join settings
-    where pairs.nearness <= settings.parity_pairs_max
-    group by pairs.symbol, pairs.sweep_key, pairs.expiry_date
 ),
 known_dividends as (
     select
@@ -130,76 +122,59 @@ known_dividends as (
 ),
 paid as (
     select
-        rated.symbol,
-        rated.sweep_key,
-        rated.expiry_date,
+        expiries.symbol,
+        expiries.sweep_key,
+        expiries.expiry_date,
+        max(expiries.exercise_style) as exercise_style,
+        max(expiries.years) as years,
+        max(expiries.received_at) as received_at,
+        max(expiries.rate) as rate,
+        max(expiries.forward) as forward,
+        max(expiries.forward_error_usd) as forward_error_usd,
+        max(expiries.pairs) as pairs,
+        max(expiries.age_seconds_max) as age_seconds_max,
         sum(
             case
-                when known_dividends.ex_date > rated.session_date
-                    and known_dividends.ex_date <= rated.expiry_date
+                when known_dividends.ex_date > expiries.session_date
+                    and known_dividends.ex_date <= expiries.expiry_date
                     then known_dividends.amount_usd * exp(
-                        -rated.rate
-                        * cast(known_dividends.ex_date - rated.session_date as double) / 365
+                        -expiries.rate
+                        * cast(known_dividends.ex_date - expiries.session_date as double) / 365
                     )
-                else 0
+                when known_dividends.ex_date is not null then 0
             end
+            order by known_dividends.ex_date
         ) as dividends_usd
-    from rated
-    inner join known_dividends on rated.symbol = known_dividends.symbol
-    group by rated.symbol, rated.sweep_key, rated.expiry_date
+    from expiries
+    left join known_dividends on expiries.symbol = known_dividends.symbol
+    group by expiries.symbol, expiries.sweep_key, expiries.expiry_date
 ),
-joined as (
+quoted as (
     select
-        rated.symbol,
-        rated.sweep_key,
-        rated.expiry_date,
-        rated.exercise_style,
-        rated.years,
-        rated.rate,
-        case when forwards.pairs >= forwards.pairs_min then forwards.forward end as forward,
-        forwards.forward_error,
-        coalesce(forwards.pairs, 0) as pairs,
-        paid.dividends_usd,
+        paid.*,
         case
-            when abs(extract(epoch from (underlyings.received_at - rated.received_at)))
-                <= settings.parity_spot_age_seconds_max
+            when abs(extract(epoch from (underlyings.received_at - paid.received_at)))
+                <= paid.age_seconds_max
                 then cast(underlyings.price as double)
-        end as quoted_spot_usd
-    from rated
-    cross join settings
-    left join forwards
-        on rated.symbol = forwards.symbol
-        and rated.sweep_key = forwards.sweep_key
-        and rated.expiry_date = forwards.expiry_date
-    left join paid
-        on rated.symbol = paid.symbol
-        and rated.sweep_key = paid.sweep_key
-        and rated.expiry_date = paid.expiry_date
-    left join underlyings on rated.symbol = underlyings.symbol
-),
-implied as (
-    select
-        *,
+        end as quoted_spot_usd,
         case
-            when exercise_style = 'american'
-                then forward * exp(-rate * years) + dividends_usd
+            when paid.exercise_style = 'american'
+                then paid.forward * exp(-paid.rate * paid.years) + paid.dividends_usd
         end as implied_spot_usd
-    from joined
-),
-anchored as (
-    select
-        *,
-        first_value(implied_spot_usd) over (
-            partition by symbol, sweep_key
-            order by case when implied_spot_usd is null then 1 else 0 end, expiry_date
-        ) as nearest_spot_usd
-    from implied
+    from paid
+    left join underlyings on paid.symbol = underlyings.symbol
 ),
 spotted as (
     select
         *,
-        coalesce(quoted_spot_usd, nearest_spot_usd) as spot_usd
-    from anchored
+        coalesce(
+            quoted_spot_usd,
+            first_value(implied_spot_usd) over (
+                partition by symbol, sweep_key
+                order by case when implied_spot_usd is null then 1 else 0 end, expiry_date
+            )
+        ) as spot_usd
+    from quoted
 ),
 carried as (
     select
@@ -208,7 +183,7 @@ carried as (
             when forward is not null then forward
             when exercise_style = 'american'
                 then (spot_usd - dividends_usd) * exp(rate * years)
-        end as any_forward
+        end as forward_usd
     from spotted
 )
 select
@@ -217,13 +192,13 @@ select
     expiry_date,
     years,
     rate,
-    any_forward as forward,
+    forward_usd,
     case
         when forward is not null then 'parity'
-        when any_forward is not null then 'carry'
+        when forward_usd is not null then 'carry'
     end as forward_source,
-    forward_error,
-    cast(pairs as bigint) as pairs,
+    forward_error_usd,
+    pairs,
     spot_usd,
     case
         when quoted_spot_usd is not null then 'quote'
@@ -231,7 +206,7 @@ select
     end as spot_source,
     dividends_usd,
     case
-        when exercise_style = 'american' then rate - ln(any_forward / spot_usd) / years
+        when exercise_style = 'american' then rate - ln(forward_usd / spot_usd) / years
     end as yield
 from carried
 order by symbol, sweep_key, expiry_date
