@@ -18,6 +18,7 @@ mod fees;
 pub mod fills;
 mod margining;
 mod matching;
+mod recorded;
 mod settlement;
 mod source;
 mod timetable;
@@ -28,6 +29,9 @@ pub use config::{AssignmentModel, ExchangeConfig, FillModel, MarginSettings};
 pub use engine::{Exchange, ExchangeError, ExchangeEvent};
 pub use fees::{FeeError, FeeSchedule};
 pub use margining::AccountError;
+pub use recorded::{
+    RecordAccount, RecordedError, RecordedMarket, RecordedRow, Recording, RowFault, sweep_ids,
+};
 pub use source::{
     Certainty, DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource,
     RateRow, SettlementValue,

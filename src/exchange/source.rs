@@ -198,8 +198,13 @@ pub struct DailyBar {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveredRow {
     pub contract: Arc<OptionContract>,
+    /// The right as the record codes it: `C`, `P`, `CALL`, `PUT`.
+    pub right_text: String,
+    /// As stored, sentinels included.
     pub quote: OptionQuote,
     pub received_at: Timestamp,
+    /// The sweep that the stamps of the whole record put this row in.
+    pub sweep_id: String,
     /// Fields of the record that the quote's types cannot hold, as text.
     pub unrepresentable: Option<String>,
 }

@@ -1,0 +1,529 @@
+//! A recorded chain as a market: each row delivered once, at its time, and the latest usable quote
+//! of each contract standing for matching.
+//!
+//! Invariants: what is answered depends on the record and on the instant reached only; a contract is
+//! known from its first row on, never before; a row that says "no quote" ends the quote before it.
+//! Session dates are those of the calendar on which the record has rows; every other date is an
+//! outage. Spot, closes and rates come from parity (see `parity`); dividends and bars are handed in.
+//!
+//! It deliberately has no futures, no quotes of stock (so stock cannot be traded here), no sizes
+//! (they count as one lot), no halts and no fair values of options. It reads no files.
+
+mod parity;
+mod rows;
+mod sweeps;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::America::New_York;
+
+use crate::market::sessions::{Calendar, CalendarError, Venue};
+use crate::market::{
+    ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Price,
+    StockContract, Symbol, Timestamp, TwoSided, UnderlyingQuote,
+};
+
+use super::source::{
+    DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource, RateRow,
+    SettlementValue,
+};
+use parity::{Standing, box_rates, expiry_pairs};
+use rows::{ContractKey, ReadyRow};
+
+pub use rows::{RecordedRow, RowFault};
+pub use sweeps::sweep_ids;
+
+/// Sessions for which a measured rate stays good.
+const RATE_SESSIONS_MAX: usize = 5;
+/// Rates are measured at whole multiples of this, so that nobody's questions move them.
+const RATE_GRID_SECONDS: i64 = 300;
+
+/// What a recorded market is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// `recorded:<folder>`.
+    pub name: String,
+    /// In the order of the record; sorted by stamp here, rows of one stamp keep their order.
+    pub rows: Vec<RecordedRow>,
+    pub dividends: Vec<DividendRow>,
+    /// Before and during the record.
+    pub bars: Vec<DailyBar>,
+    /// Where the market stands at first; rows before it are not delivered.
+    pub start: Timestamp,
+}
+
+/// The record cannot be played.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RecordedError {
+    #[error(
+        "no row of {0} falls on a session at or after its start: give a folder with chain rows"
+    )]
+    NoSession(String),
+    #[error(transparent)]
+    Calendar(#[from] CalendarError),
+}
+
+/// What became of the rows, for the header of reports.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RecordAccount {
+    /// Rows to deliver.
+    pub rows: usize,
+    /// Rows before the start.
+    pub before_start: usize,
+    /// Byte-for-byte copies beyond the first, as the record counts them.
+    pub copies: i64,
+    /// Rows of one contract and stamp that said less than another, or came earlier.
+    pub conflicts: usize,
+    /// Rows that name no contract, with the reason.
+    pub faults: Vec<(Timestamp, RowFault)>,
+}
+
+/// A measured rate and the last session on which it is good.
+#[derive(Debug, Clone, PartialEq)]
+struct MeasuredRate {
+    rate: f64,
+    rate_error: f64,
+    valid_through: NaiveDate,
+}
+
+/// The market of a record.
+pub struct RecordedMarket {
+    description: MarketDescription,
+    account: RecordAccount,
+    calendar: Arc<Calendar>,
+    now: Timestamp,
+    rows: Vec<ReadyRow>,
+    /// The first row not yet delivered.
+    next_row: usize,
+    /// The first row not yet handed out.
+    next_taken: usize,
+    sessions: BTreeSet<NaiveDate>,
+    stocks: BTreeMap<Symbol, StockContract>,
+    /// Contracts seen so far.
+    contracts: BTreeMap<ConId, Arc<OptionContract>>,
+    standing: BTreeMap<ConId, Standing>,
+    rates: BTreeMap<NaiveDate, MeasuredRate>,
+    /// Grid instant up to which rates were measured.
+    measured_to: i64,
+    stock_closes: BTreeMap<(Symbol, NaiveDate), Price>,
+    option_closes: BTreeMap<(ConId, NaiveDate), Price>,
+    /// Closes of the stock exchange to come, by instant.
+    closes: BTreeMap<Timestamp, NaiveDate>,
+    dividends: Vec<DividendRow>,
+    bars: Vec<DailyBar>,
+}
+
+impl RecordedMarket {
+    pub fn new(recording: Recording, calendar: Arc<Calendar>) -> Result<Self, RecordedError> {
+        let Recording { name, rows, mut dividends, bars, start } = recording;
+        let mut account = RecordAccount::default();
+        let rows = ready_rows(rows, start, &calendar, &mut account);
+        let mut sessions = BTreeSet::new();
+        let mut closes = BTreeMap::new();
+        for row in &rows {
+            let date = row.received_at.with_timezone(&New_York).date_naive();
+            if let Some(session) = calendar.session(Venue::Xnys, date)? {
+                sessions.insert(date);
+                if session.close > start {
+                    closes.insert(session.close, date);
+                }
+            }
+        }
+        let first_session =
+            *sessions.first().ok_or_else(|| RecordedError::NoSession(name.clone()))?;
+        dividends.sort_by(|a, b| (&a.symbol, a.ex_date).cmp(&(&b.symbol, b.ex_date)));
+        let symbols: BTreeSet<&Symbol> = rows.iter().map(|row| &row.contract.symbol).collect();
+        let stocks = symbols.into_iter().map(|symbol| (symbol.clone(), stock_of(symbol))).collect();
+        Ok(Self {
+            description: describe(name, first_session, &account),
+            account,
+            calendar,
+            now: start,
+            rows,
+            next_row: 0,
+            next_taken: 0,
+            sessions,
+            stocks,
+            contracts: BTreeMap::new(),
+            standing: BTreeMap::new(),
+            rates: BTreeMap::new(),
+            measured_to: grid(start),
+            stock_closes: BTreeMap::new(),
+            option_closes: BTreeMap::new(),
+            closes,
+            dividends,
+            bars,
+        })
+    }
+
+    /// What became of the rows.
+    pub fn record(&self) -> &RecordAccount {
+        &self.account
+    }
+
+    /// The session dates of the record, in order.
+    pub fn sessions(&self) -> impl Iterator<Item = NaiveDate> {
+        self.sessions.iter().copied()
+    }
+
+    fn deliver(&mut self, row: &ReadyRow) {
+        let conid = row.contract.conid;
+        self.contracts.entry(conid).or_insert_with(|| Arc::clone(&row.contract));
+        let fields = row.fields();
+        let says_less = self
+            .standing
+            .get(&conid)
+            .is_some_and(|known| known.received_at == row.received_at && known.fields > fields);
+        if says_less {
+            return;
+        }
+        match row.usable() {
+            Some(quote) => {
+                let contract = Arc::clone(&row.contract);
+                let received_at = row.received_at;
+                self.standing.insert(conid, Standing { contract, quote, received_at, fields });
+            }
+            None => {
+                self.standing.remove(&conid);
+            }
+        }
+    }
+
+    /// Measures the rates at each grid instant up to `until`, on the rows delivered so far. What lies
+    /// further behind the last row than a quote may be old finds nothing and is passed over.
+    fn measure_to(&mut self, until: Timestamp) {
+        let last_row = self.next_row.checked_sub(1).and_then(|last| self.rows.get(last));
+        let Some(last_row) = last_row.map(|row| row.received_at) else {
+            self.measured_to = grid(until);
+            return;
+        };
+        let fresh_to = grid(last_row + TimeDelta::minutes(parity::QUOTE_AGE_MINUTES_MAX));
+        for instant in self.measured_to + 1..=grid(until).min(fresh_to) {
+            if let Some(at) = Timestamp::from_timestamp(instant * RATE_GRID_SECONDS, 0) {
+                self.measure_at(at);
+            }
+        }
+        self.measured_to = self.measured_to.max(grid(until));
+    }
+
+    fn measure_at(&mut self, at: Timestamp) {
+        let session = at.with_timezone(&New_York).date_naive();
+        let Some(valid_through) = self.valid_through(session) else { return };
+        for (maturity, found) in box_rates(&expiry_pairs(self.standing.values(), at)) {
+            let (rate, rate_error) = (found.rate, found.rate_error);
+            self.rates.insert(maturity, MeasuredRate { rate, rate_error, valid_through });
+        }
+    }
+
+    /// The fifth session from this one, by the calendar.
+    fn valid_through(&self, session: NaiveDate) -> Option<NaiveDate> {
+        let mut date = session;
+        for _ in 0..RATE_SESSIONS_MAX {
+            date = self.calendar.next_session(Venue::Xnys, date).ok()?.session_date;
+        }
+        Some(date)
+    }
+
+    fn good_rates(&self) -> BTreeMap<NaiveDate, f64> {
+        let today = self.now.with_timezone(&New_York).date_naive();
+        self.rates
+            .iter()
+            .filter(|(_, measured)| measured.valid_through >= today)
+            .map(|(maturity, measured)| (*maturity, measured.rate))
+            .collect()
+    }
+
+    fn spot(&self, symbol: &Symbol, at: Timestamp) -> Option<Price> {
+        let chains = expiry_pairs(
+            self.standing.values().filter(|standing| standing.contract.symbol == *symbol),
+            at,
+        );
+        let reference =
+            parity::Reference { rates: &self.good_rates(), dividends: &self.dividends, now: at };
+        parity::spot(&chains, symbol, &reference).and_then(Price::from_f64)
+    }
+
+    /// Official marks of a session: parity spots, and mids of fresh two-sided quotes.
+    fn close(&mut self, at: Timestamp, session: NaiveDate) {
+        for symbol in self.stocks.keys().cloned().collect::<Vec<_>>() {
+            if let Some(spot) = self.spot(&symbol, at) {
+                self.stock_closes.insert((symbol, session), Price::new(spot.decimal().round_dp(2)));
+            }
+        }
+        for (conid, standing) in &self.standing {
+            let fresh =
+                at - standing.received_at <= TimeDelta::minutes(parity::QUOTE_AGE_MINUTES_MAX);
+            let mid = TwoSided::new(standing.quote.bid, standing.quote.ask).map(TwoSided::mid);
+            if let (true, Some(mid)) = (fresh, mid) {
+                self.option_closes.insert((*conid, session), mid);
+            }
+        }
+    }
+
+    /// The instant of the next close or row up to `at`, and which.
+    fn next_step(&self, at: Timestamp) -> Option<Step> {
+        let row = self.rows.get(self.next_row).map(|row| row.received_at);
+        let close = self.closes.first_key_value().map(|(close, session)| (*close, *session));
+        let row = row.filter(|row| *row <= at);
+        let close = close.filter(|(close, _)| *close <= at);
+        match (row, close) {
+            (Some(row), Some((close, session))) if close < row => Some(Step::Close(close, session)),
+            (Some(_), _) => Some(Step::Row),
+            (None, Some((close, session))) => Some(Step::Close(close, session)),
+            (None, None) => None,
+        }
+    }
+
+    fn trades(&self, venue: Venue) -> bool {
+        let session = self.calendar.session_at(venue, self.now).ok().flatten();
+        session.is_some_and(|session| self.sessions.contains(&session.session_date))
+    }
+}
+
+enum Step {
+    Row,
+    Close(Timestamp, NaiveDate),
+}
+
+/// The rows in order of time, with their contracts and sweeps.
+fn ready_rows(
+    mut rows: Vec<RecordedRow>,
+    start: Timestamp,
+    calendar: &Calendar,
+    account: &mut RecordAccount,
+) -> Vec<ReadyRow> {
+    rows.sort_by_key(|row| row.received_at);
+    let mut contracts: BTreeMap<ContractKey, Arc<OptionContract>> = BTreeMap::new();
+    let mut ready: Vec<ReadyRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        account.copies += (row.copies - 1).max(0);
+        if row.received_at <= start {
+            account.before_start += 1;
+            continue;
+        }
+        let contract = ContractKey::of(&row).and_then(|key| match contracts.get(&key) {
+            Some(contract) => Ok(Arc::clone(contract)),
+            None => {
+                let contract = Arc::new(key.contract(calendar)?);
+                contracts.insert(key, Arc::clone(&contract));
+                Ok(contract)
+            }
+        });
+        match contract {
+            Ok(contract) => ready.push(ReadyRow::new(row, contract)),
+            Err(fault) => account.faults.push((row.received_at, fault)),
+        }
+    }
+    let stamps: Vec<(Symbol, ConId, Timestamp)> = ready
+        .iter()
+        .map(|row| (row.contract.symbol.clone(), row.contract.conid, row.received_at))
+        .collect();
+    for (row, sweep_id) in ready.iter_mut().zip(sweep_ids(&stamps)) {
+        row.sweep_id = sweep_id;
+    }
+    let distinct: BTreeSet<(ConId, Timestamp)> =
+        stamps.iter().map(|(_, conid, at)| (*conid, *at)).collect();
+    account.rows = ready.len();
+    account.conflicts = ready.len() - distinct.len();
+    ready
+}
+
+/// An id in the range marked as ours, from the symbol: the record names none.
+fn stock_of(symbol: &Symbol) -> StockContract {
+    StockContract { conid: ConId::derived_from(symbol.as_str()), symbol: symbol.clone() }
+}
+
+fn describe(name: String, first_session: NaiveDate, account: &RecordAccount) -> MarketDescription {
+    MarketDescription {
+        name,
+        seed: None,
+        first_session,
+        variance_premium: None,
+        futures_lead_seconds: None,
+        notes: vec![
+            format!(
+                "The record holds {} rows; {} name no contract, {} repeat a contract and stamp.",
+                account.rows,
+                account.faults.len(),
+                account.conflicts,
+            ),
+            "Stamps are times of writing, sizes are unknown and count as one lot.".to_owned(),
+            "Spots, closes and rates are read from put-call parity; there are no futures."
+                .to_owned(),
+        ],
+    }
+}
+
+/// Number of the grid instant at or before a time.
+fn grid(at: Timestamp) -> i64 {
+    at.timestamp().div_euclid(RATE_GRID_SECONDS)
+}
+
+impl MarketSource for RecordedMarket {
+    fn description(&self) -> &MarketDescription {
+        &self.description
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn advance_to(&mut self, at: Timestamp) {
+        while let Some(step) = self.next_step(at) {
+            match step {
+                Step::Row => {
+                    let Some(row) = self.rows.get(self.next_row).cloned() else { break };
+                    // Rows of the grid instant itself belong to the next measurement.
+                    self.measure_to(row.received_at - TimeDelta::microseconds(1));
+                    self.now = self.now.max(row.received_at);
+                    self.next_row += 1;
+                    self.deliver(&row);
+                }
+                Step::Close(close, session) => {
+                    self.closes.remove(&close);
+                    self.now = self.now.max(close);
+                    self.measure_to(close - TimeDelta::microseconds(1));
+                    self.close(close, session);
+                }
+            }
+        }
+        self.now = self.now.max(at);
+        self.measure_to(self.now - TimeDelta::microseconds(1));
+    }
+
+    fn underlyings(&self) -> Vec<Instrument> {
+        self.stocks.values().cloned().map(Instrument::Stock).collect()
+    }
+
+    fn option_contracts(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>> {
+        let mut listed: Vec<_> = self
+            .contracts
+            .values()
+            .filter(|contract| contract.symbol == *symbol && self.now < contract.last_trade_at)
+            .cloned()
+            .collect();
+        listed.sort_by_key(|contract| (contract.expiry_date, contract.strike, contract.right));
+        listed
+    }
+
+    fn futures(&self) -> Vec<Arc<FutureContract>> {
+        Vec::new()
+    }
+
+    fn contract(&self, conid: ConId) -> Option<Instrument> {
+        let option = self.contracts.get(&conid).cloned().map(Instrument::Option);
+        let stock = || self.stocks.values().find(|stock| stock.conid == conid);
+        option.or_else(|| stock().cloned().map(Instrument::Stock))
+    }
+
+    fn is_open(&self, conid: ConId) -> bool {
+        match self.contract(conid) {
+            Some(Instrument::Option(option)) => {
+                self.now < option.last_trade_at && self.trades(Venue::EtfOptions)
+            }
+            Some(Instrument::Stock(_)) => self.trades(Venue::Xnys),
+            Some(Instrument::Index(_) | Instrument::Future(_)) | None => false,
+        }
+    }
+
+    fn is_halted(&self, _symbol: &Symbol) -> bool {
+        false
+    }
+
+    fn option_quote(&self, conid: ConId) -> Option<OptionQuote> {
+        let standing = self.standing.get(&conid)?;
+        self.is_open(conid).then(|| standing.quote.clone())
+    }
+
+    fn underlying_quote(&self, _symbol: &Symbol) -> Option<UnderlyingQuote> {
+        None
+    }
+
+    fn future_quote(&self, _conid: ConId) -> Option<FutureQuote> {
+        None
+    }
+
+    fn quote_received_at(&self, conid: ConId) -> Option<Timestamp> {
+        self.standing.get(&conid).map(|standing| standing.received_at)
+    }
+
+    /// The parity spot of an ETF; nothing for options.
+    fn fair_value(&self, conid: ConId) -> Option<f64> {
+        let stock = self.stocks.values().find(|stock| stock.conid == conid)?;
+        self.spot(&stock.symbol, self.now).map(Price::to_f64)
+    }
+
+    fn settlement(&self, conid: ConId) -> Option<SettlementValue> {
+        let contract = self.contracts.get(&conid)?;
+        let key = (contract.symbol.clone(), contract.expiry_date);
+        let price = *self.stock_closes.get(&key)?;
+        Some(SettlementValue { price, at: contract.expires_at })
+    }
+
+    fn official_mark(&self, conid: ConId, session: NaiveDate) -> Option<Price> {
+        if let Some(mark) = self.option_closes.get(&(conid, session)) {
+            return Some(*mark);
+        }
+        let stock = self.stocks.values().find(|stock| stock.conid == conid)?;
+        self.stock_closes.get(&(stock.symbol.clone(), session)).copied()
+    }
+
+    fn stress(&self, _symbol: &Symbol) -> f64 {
+        0.0
+    }
+
+    fn rates(&self) -> Vec<RateRow> {
+        let today = self.now.with_timezone(&New_York).date_naive();
+        self.rates
+            .iter()
+            .filter(|(maturity, measured)| **maturity > today && measured.valid_through >= today)
+            .map(|(maturity, measured)| RateRow {
+                maturity_date: *maturity,
+                rate: measured.rate,
+                rate_error: Some(measured.rate_error),
+                source: "box",
+                valid_through: measured.valid_through,
+            })
+            .collect()
+    }
+
+    fn dividends(&self) -> Vec<DividendRow> {
+        self.dividends.clone()
+    }
+
+    fn events(&self) -> Vec<EventRow> {
+        Vec::new()
+    }
+
+    fn history(&self) -> Vec<DailyBar> {
+        let first = self.description.first_session;
+        self.bars.iter().filter(|bar| bar.session < first).cloned().collect()
+    }
+
+    fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<DailyBar> {
+        let closed = self.calendar.session(Venue::Xnys, session).ok().flatten()?.close <= self.now;
+        let found = self.bars.iter().find(|bar| bar.symbol == *symbol && bar.session == session);
+        found.filter(|_| closed).cloned()
+    }
+
+    fn take_rows(&mut self) -> Vec<DeliveredRow> {
+        let rows = self.rows.get(self.next_taken..self.next_row).unwrap_or_default();
+        let taken = rows
+            .iter()
+            .map(|row| DeliveredRow {
+                contract: Arc::clone(&row.contract),
+                right_text: row.right_text.clone(),
+                quote: row.quote.clone(),
+                received_at: row.received_at,
+                sweep_id: row.sweep_id.clone(),
+                unrepresentable: row.unrepresentable.clone(),
+            })
+            .collect();
+        self.next_taken = self.next_row;
+        taken
+    }
+}

@@ -1,0 +1,174 @@
+//! Rows of a recorded chain: what was stored, and what can be made of it.
+//!
+//! A row keeps the values of its source, sentinels included. What a quote's types cannot hold (a
+//! price that is not a number) is kept as text beside it. A row that names no contract at all is a
+//! fault with a reason, never dropped in silence.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use crate::market::sessions::{
+    Calendar, CalendarError, ExpiryKind, expiry_instant, last_trade_instant,
+};
+use crate::market::{
+    ConId, ExerciseStyle, OptionContract, OptionQuote, OptionRight, Price, Settlement, Symbol,
+    Timestamp, VendorGreeks, occ_symbol,
+};
+
+/// Shares a contract of the recorded ETF options.
+const MULTIPLIER: i64 = 100;
+/// Tick of SPY, QQQ and IWM options, millionths of a USD (penny programme).
+const TICK_MICROS: i64 = 10_000;
+
+/// One stored row, as its source wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedRow {
+    /// When the row was written.
+    pub received_at: Timestamp,
+    pub symbol: Symbol,
+    /// `YYYYMMDD`.
+    pub expiry: String,
+    /// USD a share.
+    pub strike: f64,
+    /// `C`, `P`, `CALL` or `PUT`.
+    pub right: String,
+    /// USD a share; -1 where the source had none.
+    pub bid: Option<f64>,
+    pub ask: Option<f64>,
+    pub last: Option<f64>,
+    /// Contracts.
+    pub volume: Option<i64>,
+    pub open_interest: Option<i64>,
+    pub vendor: VendorGreeks,
+    /// How often the source holds this row, byte for byte.
+    pub copies: i64,
+}
+
+/// Why a row names no contract.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RowFault {
+    #[error("expiry `{0}` is not a date of the form YYYYMMDD")]
+    Expiry(String),
+    #[error("strike {0} is not a price above 0")]
+    Strike(f64),
+    #[error("option right `{0}` is neither C/CALL nor P/PUT")]
+    Right(String),
+    #[error(transparent)]
+    Calendar(#[from] CalendarError),
+}
+
+/// What identifies a contract in a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ContractKey {
+    pub symbol: Symbol,
+    pub expiry_date: NaiveDate,
+    pub right: OptionRight,
+    pub strike: Price,
+}
+
+impl ContractKey {
+    pub fn of(row: &RecordedRow) -> Result<Self, RowFault> {
+        let expiry_date = NaiveDate::parse_from_str(&row.expiry, "%Y%m%d")
+            .map_err(|_| RowFault::Expiry(row.expiry.clone()))?;
+        let strike = Price::from_f64(row.strike).filter(|strike| *strike > Price::ZERO);
+        let strike = strike.ok_or(RowFault::Strike(row.strike))?;
+        let right = row.right.parse().map_err(|_| RowFault::Right(row.right.clone()))?;
+        Ok(Self { symbol: row.symbol.clone(), expiry_date, right, strike })
+    }
+
+    /// The contract: an American option on an ETF, delivered in shares.
+    pub fn contract(&self, calendar: &Calendar) -> Result<OptionContract, RowFault> {
+        let occ_symbol = occ_symbol(&self.symbol, self.expiry_date, self.right, self.strike);
+        let kind = ExpiryKind::EtfPm;
+        Ok(OptionContract {
+            conid: ConId::derived_from(&occ_symbol),
+            occ_symbol,
+            symbol: self.symbol.clone(),
+            expiry_date: self.expiry_date,
+            strike: self.strike,
+            right: self.right,
+            style: ExerciseStyle::American,
+            settlement: Settlement::Physical,
+            multiplier: MULTIPLIER,
+            min_tick: Price::from_micros(TICK_MICROS),
+            last_trade_at: last_trade_instant(calendar, kind, self.expiry_date)?,
+            expires_at: expiry_instant(calendar, kind, self.expiry_date)?,
+        })
+    }
+}
+
+/// A row that is ready to be delivered.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ReadyRow {
+    pub contract: Arc<OptionContract>,
+    pub right_text: String,
+    pub sweep_id: String,
+    /// As stored, sentinels included.
+    pub quote: OptionQuote,
+    pub unrepresentable: Option<String>,
+    pub received_at: Timestamp,
+}
+
+impl ReadyRow {
+    pub fn new(row: RecordedRow, contract: Arc<OptionContract>) -> Self {
+        let mut lost: Vec<String> = Vec::new();
+        let mut price = |name: &str, value: Option<f64>| {
+            let value = value?;
+            let price = Price::from_f64(value);
+            if price.is_none() {
+                lost.push(format!("{name}={value}"));
+            }
+            price
+        };
+        let quote = OptionQuote {
+            conid: contract.conid,
+            bid: price("bid", row.bid),
+            ask: price("ask", row.ask),
+            last: price("last", row.last),
+            bid_size: None,
+            ask_size: None,
+            volume: row.volume,
+            open_interest: row.open_interest,
+            vendor: row.vendor,
+            quoted_at: None,
+        };
+        let unrepresentable = (!lost.is_empty()).then(|| lost.join(" "));
+        Self {
+            contract,
+            right_text: row.right,
+            sweep_id: String::new(),
+            quote,
+            unrepresentable,
+            received_at: row.received_at,
+        }
+    }
+
+    /// The quote that may serve matching: sentinels out. `None` where nothing is left, or the sides
+    /// cross.
+    pub fn usable(&self) -> Option<OptionQuote> {
+        let positive = |price: Option<Price>| price.filter(|price| *price > Price::ZERO);
+        let (bid, ask) = (positive(self.quote.bid), positive(self.quote.ask));
+        let crossed = matches!((bid, ask), (Some(bid), Some(ask)) if bid > ask);
+        let quoted = bid.is_some() || ask.is_some();
+        (quoted && !crossed).then(|| OptionQuote {
+            bid,
+            ask,
+            last: positive(self.quote.last),
+            ..self.quote.clone()
+        })
+    }
+
+    /// How much the row says: decides between rows of one contract and stamp.
+    pub fn fields(&self) -> usize {
+        let prices = [self.quote.bid, self.quote.ask, self.quote.last];
+        let vendor = self.quote.vendor;
+        let numbers = [vendor.vol, vendor.delta, vendor.gamma, vendor.theta, vendor.vega];
+        prices.iter().flatten().filter(|price| **price > Price::ZERO).count()
+            + numbers
+                .iter()
+                .flatten()
+                .filter(|number| number.is_finite() && **number != 0.0)
+                .count()
+    }
+}

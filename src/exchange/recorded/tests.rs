@@ -1,0 +1,213 @@
+//! A record played back.
+
+use std::sync::{Arc, LazyLock};
+
+use chrono::{DateTime, TimeDelta};
+
+use super::*;
+use crate::exchange::{Exchange, ExchangeConfig, ExchangeEvent};
+use crate::market::VendorGreeks;
+use crate::structures::testing::{price, usd};
+use crate::structures::{OrderLeg, OrderRef, OrderRequest, OrderType, Purpose};
+
+static CALENDAR: LazyLock<Arc<Calendar>> = LazyLock::new(|| Arc::new(Calendar::shipped().unwrap()));
+
+const RATE: f64 = 0.04;
+const SPOT: f64 = 690.0;
+
+fn instant(text: &str) -> Timestamp {
+    text.parse::<DateTime<chrono::Utc>>().unwrap()
+}
+
+fn open() -> Timestamp {
+    instant("2026-02-04T14:30:00Z")
+}
+
+fn row(at: Timestamp, strike: f64, right: &str, sides: (f64, f64)) -> RecordedRow {
+    RecordedRow {
+        received_at: at,
+        symbol: Symbol::new("SPY"),
+        expiry: "20260320".to_owned(),
+        strike,
+        right: right.to_owned(),
+        bid: Some(sides.0),
+        ask: Some(sides.1),
+        last: Some(f64::NAN),
+        volume: Some(4),
+        open_interest: Some(0),
+        vendor: VendorGreeks::default(),
+        copies: 1,
+    }
+}
+
+/// A sweep whose calls and puts agree with the spot and the rate.
+fn sweep(at: Timestamp) -> Vec<RecordedRow> {
+    let expiry = instant("2026-03-20T20:00:00Z");
+    let years = (expiry - at).num_seconds() as f64 / 31_536_000.0;
+    (0..9)
+        .flat_map(|step| {
+            let strike = 670.0 + 5.0 * f64::from(step);
+            let difference = SPOT - strike * libm::exp(-RATE * years);
+            let put = 12.0 + 0.3 * (strike - 670.0);
+            let around = |mid: f64| {
+                ((mid * 100.0).round() / 100.0 - 0.01, (mid * 100.0).round() / 100.0 + 0.01)
+            };
+            let at = at + TimeDelta::milliseconds(10 * i64::from(step));
+            [row(at, strike, "CALL", around(put + difference)), row(at, strike, "PUT", around(put))]
+        })
+        .collect()
+}
+
+fn market(rows: Vec<RecordedRow>) -> RecordedMarket {
+    let recording = Recording {
+        name: "recorded:test".to_owned(),
+        rows,
+        dividends: Vec::new(),
+        bars: Vec::new(),
+        start: instant("2026-02-04T05:00:00Z"),
+    };
+    RecordedMarket::new(recording, Arc::clone(&CALENDAR)).unwrap()
+}
+
+fn day_of_sweeps() -> Vec<RecordedRow> {
+    (0..135)
+        .flat_map(|n| sweep(open() + TimeDelta::minutes(3 * n) + TimeDelta::seconds(10)))
+        .collect()
+}
+
+#[test]
+fn each_row_is_delivered_once_at_its_time_and_as_it_was() {
+    let mut rows = day_of_sweeps();
+    rows.push(row(open() - TimeDelta::hours(3), 600.0, "PUT", (-1.0, -1.0)));
+    let total = rows.len();
+    let mut market = market(rows);
+    market.advance_to(open());
+    let early = market.take_rows();
+    assert_eq!(early.len(), 1);
+    assert_eq!((early[0].quote.bid, &*early[0].right_text), (Some(price(-1.0)), "PUT"));
+    assert_eq!(early[0].unrepresentable.as_deref(), Some("last=NaN"));
+    let mut delivered = early.len();
+    for minute in 0..600 {
+        let at = open() + TimeDelta::minutes(minute);
+        market.advance_to(at);
+        let rows = market.take_rows();
+        assert!(rows.iter().all(|row| row.received_at <= at));
+        delivered += rows.len();
+    }
+    assert_eq!(delivered, total);
+    assert!(market.take_rows().is_empty());
+}
+
+#[test]
+fn what_is_known_at_an_instant_does_not_depend_on_how_it_was_reached() {
+    let ask = |steps: i64| {
+        let mut market = market(day_of_sweeps());
+        for step in 1..=steps {
+            market.advance_to(open() + TimeDelta::seconds(7_200 * step / steps));
+        }
+        let spy = market.underlyings()[0].conid();
+        (market.rates(), market.fair_value(spy), market.option_contracts(&Symbol::new("SPY")))
+    };
+    assert_eq!(ask(1), ask(719));
+}
+
+#[test]
+fn rates_spots_and_closes_come_from_parity() {
+    let mut market = market(day_of_sweeps());
+    assert!(market.rates().is_empty());
+    market.advance_to(open() + TimeDelta::minutes(20));
+    let rates = market.rates();
+    assert_eq!((rates.len(), rates[0].source), (1, "box"));
+    assert!((rates[0].rate - RATE).abs() < 0.005, "{:?}", rates[0]);
+    assert!(rates[0].rate_error.unwrap() > 0.0);
+    let spy = market.underlyings()[0].conid();
+    assert!((market.fair_value(spy).unwrap() - SPOT).abs() < 0.05);
+    let session = NaiveDate::from_ymd_opt(2026, 2, 4).unwrap();
+    assert_eq!(market.official_mark(spy, session), None);
+    market.advance_to(instant("2026-02-04T21:00:00Z"));
+    assert!((market.official_mark(spy, session).unwrap().to_f64() - SPOT).abs() < 0.05);
+    market.advance_to(instant("2026-02-11T15:00:00Z"));
+    assert_eq!(market.rates().len(), 1, "five sessions later");
+    market.advance_to(instant("2026-02-12T15:00:00Z"));
+    assert!(market.rates().is_empty(), "six sessions later");
+}
+
+#[test]
+fn sessions_are_those_with_rows_and_quotes_stand_only_within_them() {
+    let mut rows = day_of_sweeps();
+    rows.push(row(instant("2026-02-06T15:00:00Z"), 690.0, "CALL", (20.0, 20.1)));
+    let mut market = market(rows);
+    let dates: Vec<String> = market.sessions().map(|date| date.to_string()).collect();
+    assert_eq!(dates, ["2026-02-04", "2026-02-06"]);
+    market.advance_to(open() + TimeDelta::minutes(5));
+    let conid = market.option_contracts(&Symbol::new("SPY"))[0].conid;
+    assert!(market.is_open(conid) && market.option_quote(conid).is_some());
+    market.advance_to(instant("2026-02-05T16:00:00Z"));
+    assert!(!market.is_open(conid) && market.option_quote(conid).is_none());
+}
+
+#[test]
+fn a_row_without_a_quote_ends_the_one_before_and_the_fuller_row_of_a_stamp_wins() {
+    let at = open() + TimeDelta::minutes(1);
+    let mut fuller = row(at, 690.0, "CALL", (20.0, 20.1));
+    fuller.last = Some(20.05);
+    let poorer = row(at, 690.0, "CALL", (20.0, 20.2));
+    let gone = row(at + TimeDelta::minutes(3), 690.0, "CALL", (-1.0, -1.0));
+    let mut market = market(vec![fuller, poorer, gone]);
+    assert_eq!(market.record().conflicts, 1);
+    market.advance_to(at);
+    let conid = market.option_contracts(&Symbol::new("SPY"))[0].conid;
+    assert_eq!(market.option_quote(conid).unwrap().ask, Some(price(20.1)));
+    market.advance_to(at + TimeDelta::minutes(3));
+    assert!(market.option_quote(conid).is_none());
+}
+
+#[test]
+fn rows_that_name_no_contract_are_faults_with_a_reason() {
+    let at = open();
+    let faulty = |change: fn(&mut RecordedRow)| {
+        let mut one = row(at, 690.0, "CALL", (1.0, 1.1));
+        change(&mut one);
+        one
+    };
+    let rows = vec![
+        faulty(|row| row.expiry = "2026-03-20".to_owned()),
+        faulty(|row| row.expiry = "20260322".to_owned()),
+        faulty(|row| row.strike = f64::NAN),
+        faulty(|row| row.right = "call".to_owned()),
+        faulty(|_| {}),
+    ];
+    let market = market(rows);
+    assert_eq!((market.record().rows, market.record().faults.len()), (1, 4));
+}
+
+#[test]
+fn an_order_on_a_record_fills_on_later_rows_one_lot_at_a_time() {
+    let market = Box::new(market(day_of_sweeps()));
+    let config = ExchangeConfig::shipped(1);
+    let mut exchange = Exchange::new(market, config, Arc::clone(&CALENDAR)).unwrap();
+    exchange.advance_to(open() + TimeDelta::minutes(4)).unwrap();
+    let listed = exchange.source().option_contracts(&Symbol::new("SPY"));
+    let leg = |strike: f64, ratio| {
+        let found = listed.iter().find(|one| {
+            one.strike == price(strike) && one.right == crate::market::OptionRight::Put
+        });
+        OrderLeg { conid: found.unwrap().conid, ratio }
+    };
+    let mut legs = vec![leg(680.0, 1), leg(690.0, -1)];
+    legs.sort_unstable();
+    let order_ref = OrderRef::new("d", Purpose::Open, 0).unwrap();
+    let order_type = OrderType::Market;
+    exchange.submit(OrderRequest { order_ref, legs, quantity: 2, order_type }).unwrap();
+    exchange.advance_to(open() + TimeDelta::minutes(5)).unwrap();
+    assert!(exchange.positions().is_empty(), "no row has come since the order");
+    exchange.advance_to(open() + TimeDelta::minutes(7)).unwrap();
+    assert_eq!(exchange.positions().len(), 2);
+    assert_eq!(exchange.open_orders()[0].filled, 1);
+    exchange.advance_to(open() + TimeDelta::minutes(20)).unwrap();
+    let events = exchange.take_events();
+    let fills = events.iter().filter(|event| matches!(event, ExchangeEvent::Execution(_))).count();
+    assert_eq!(fills, 4);
+    let account = exchange.account().unwrap();
+    assert_eq!(account.initial_margin, usd(2_000.0));
+}
