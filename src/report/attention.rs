@@ -1,8 +1,8 @@
 //! What needs a person: everything of the day that is not as it should be, worst first.
 
 use super::input::{
-    AlertState, DailyReport, DifferenceState, LimitUnit, LimitUse, PnlPartKind, Severity,
-    SourceHealth,
+    AlertState, DailyReport, DifferenceState, EquityPoint, LimitUnit, LimitUse, PnlPartKind,
+    Severity, SourceHealth,
 };
 use super::text;
 
@@ -26,7 +26,7 @@ pub(super) enum LimitState {
 }
 
 pub(super) fn limit_state(limit: &LimitUse) -> LimitState {
-    match limit.used {
+    match limit.used.map(f64::abs) {
         Some(used) if used <= limit.limit * NEAR_LIMIT_RATIO => LimitState::Within,
         Some(used) if used <= limit.limit => LimitState::Near,
         Some(used) if used > limit.limit => LimitState::Over,
@@ -40,6 +40,12 @@ pub(super) fn limit_number(unit: LimitUnit, number: f64) -> String {
         LimitUnit::Ratio => text::percent(number, 1),
         LimitUnit::Count => text::level(number, 0),
     }
+}
+
+/// The equity of the report's own session; an older one is not the day's.
+pub(super) fn equity_at_close(report: &DailyReport) -> Option<EquityPoint> {
+    let date = report.header.session_date;
+    report.equity.iter().copied().find(|point| point.session_date == date)
 }
 
 /// Received over expected; nothing was expected is complete.
@@ -59,8 +65,13 @@ pub(super) fn source_fault(source: &SourceHealth) -> Option<String> {
         let (got, needed) = (text::percent(complete, 1), text::percent(source.required_ratio, 0));
         return Some(format!("{got} complete, {needed} required"));
     }
-    let stale = source.worst_age.filter(|age| *age > source.allowed_age)?;
-    Some(format!("{} old, {} allowed", text::age(stale), text::age(source.allowed_age)))
+    match source.worst_age {
+        None if source.expected_rows > 0 => Some("its age is not known".to_owned()),
+        Some(age) if age > source.allowed_age => {
+            Some(format!("{} old, {} allowed", text::age(age), text::age(source.allowed_age)))
+        }
+        None | Some(_) => None,
+    }
 }
 
 /// Everything that needs a person, worst first.
@@ -105,6 +116,10 @@ fn books(report: &DailyReport, found: &mut Vec<Attention>) {
             note(found, Severity::Critical, text);
         }
     }
+    if equity_at_close(report).is_none() {
+        let text = "The equity at the close is not known".to_owned();
+        note(found, Severity::Warning, text);
+    }
     for order in report.orders.iter().filter(|order| order.status == "unknown") {
         let text = format!("The fate of order {} is unknown", order.order_ref);
         note(found, Severity::Critical, text);
@@ -116,6 +131,13 @@ fn books(report: &DailyReport, found: &mut Vec<Attention>) {
 }
 
 fn risk(report: &DailyReport, found: &mut Vec<Attention>) {
+    if report.limits.is_empty() {
+        note(found, Severity::Critical, "No limit was evaluated".to_owned());
+    }
+    if report.pnl.parts.is_empty() && !report.pnl.day_usd.is_zero() {
+        let text = "The day's P&L is not explained by its parts".to_owned();
+        note(found, Severity::Warning, text);
+    }
     for limit in &report.limits {
         let most = limit_number(limit.unit, limit.limit);
         let used = text::or_unknown(limit.used, |used| limit_number(limit.unit, used));
@@ -146,6 +168,9 @@ fn risk(report: &DailyReport, found: &mut Vec<Attention>) {
 }
 
 fn data(report: &DailyReport, found: &mut Vec<Attention>) {
+    if report.sources.is_empty() {
+        note(found, Severity::Critical, "No source of data was judged".to_owned());
+    }
     for source in &report.sources {
         if let Some(fault) = source_fault(source) {
             let text = format!("{} {}: {fault}", source.source, source.symbol);

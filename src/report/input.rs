@@ -267,8 +267,9 @@ pub struct OrderRow {
 pub struct LimitUse {
     pub name: String,
     pub unit: LimitUnit,
-    /// Nothing where it cannot be evaluated.
+    /// Judged by its size, whatever its sign; nothing where it cannot be evaluated.
     pub used: Option<f64>,
+    /// Positive; what is used may reach it and not pass it.
     pub limit: f64,
 }
 

@@ -66,12 +66,39 @@ fn what_is_wrong_stands_first_and_a_quiet_day_asks_for_nothing() {
 }
 
 #[test]
+fn what_was_not_looked_at_is_not_well() {
+    let told = |change: fn(&mut DailyReport)| {
+        let mut report = quiet_day();
+        change(&mut report);
+        let found = attention(&report);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].text.clone()
+    };
+    assert_eq!(told(|day| day.limits.clear()), "No limit was evaluated");
+    assert_eq!(told(|day| day.sources.clear()), "No source of data was judged");
+    assert_eq!(told(|day| day.equity.clear()), "The equity at the close is not known");
+    assert_eq!(
+        told(|day| day.equity[0].session_date = "2026-03-13".parse().unwrap()),
+        "The equity at the close is not known"
+    );
+    assert_eq!(
+        told(|day| day.pnl.day_usd = "1".parse().unwrap()),
+        "The day's P&L is not explained by its parts"
+    );
+    assert_eq!(
+        told(|day| day.reconciliation.checked_at = None),
+        "The books were not compared with the broker's"
+    );
+    assert_eq!(told(|day| day.sources[0].worst_age = None), "chains SPY: its age is not known");
+}
+
+#[test]
 fn a_limit_of_nothing_and_a_number_that_is_none_are_not_within() {
     let mut report = quiet_day();
     let limit = |used| LimitUse { name: "L".to_owned(), unit: LimitUnit::Usd, used, limit: 0.0 };
     report.limits = vec![limit(Some(0.0))];
     assert_eq!(attention(&report), vec![]);
-    for used in [None, Some(f64::NAN), Some(1.0), Some(f64::INFINITY)] {
+    for used in [None, Some(f64::NAN), Some(1.0), Some(-1.0), Some(f64::INFINITY)] {
         report.limits = vec![limit(used)];
         assert_eq!(attention(&report).len(), 1, "{used:?}");
         daily(&report).unwrap();

@@ -6,12 +6,13 @@ mod trading;
 
 use minijinja::{Value, context};
 
-use super::attention::{Attention, attention};
+use super::attention::{Attention, attention, equity_at_close};
 use super::input::{DailyReport, Severity};
 use super::{ReportError, chart, text};
 
 pub(super) fn context(report: &DailyReport) -> Result<Value, ReportError> {
     let mut equity = report.equity.clone();
+    equity.retain(|point| point.session_date <= report.header.session_date);
     equity.sort_by_key(|point| point.session_date);
     Ok(context! {
         head => head(report),
@@ -70,7 +71,6 @@ fn note(attention: &Attention) -> Value {
 
 pub(super) fn summary(report: &DailyReport) -> String {
     let pnl = &report.pnl;
-    let latest = report.equity.iter().max_by_key(|point| point.session_date);
     let mut lines = vec![
         format!(
             "deltadesk {} ({}, account {})",
@@ -84,7 +84,7 @@ pub(super) fn summary(report: &DailyReport) -> String {
             text::or_unknown(pnl.day_return_ratio, |ratio| text::percent_change(ratio, 2)),
             text::usd_change(pnl.total_usd),
             text::or_unknown(pnl.total_return_ratio, |ratio| text::percent_change(ratio, 2)),
-            text::or_unknown(latest, |point| text::usd(point.equity_usd)),
+            text::or_unknown(equity_at_close(report), |point| text::usd(point.equity_usd)),
         ),
         format!(
             "{}, {}, {}, {}",

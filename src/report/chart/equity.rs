@@ -22,9 +22,9 @@ pub(in crate::report) fn equity(points: &[EquityPoint]) -> Result<Option<String>
     let Some(y) = widened(values.iter().map(|(_, equity)| *equity), 0.12) else {
         return Ok(None);
     };
-    // Room at the right for the last point's dot.
+    // Room at the left for the names of the rules, at the right for the last point's dot.
     let end = values.len() as f64 - 1.0;
-    let x = 0.0..end * 1.02;
+    let x = -end * 0.22..end * 1.02;
     let name = format!(
         "Equity from {} on {} to {} on {}",
         text::usd(first.equity_usd),

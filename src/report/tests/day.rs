@@ -388,13 +388,13 @@ pub(super) fn full_day() -> DailyReport {
     }
 }
 
-/// A day on which nothing happened.
+/// A day on which nothing happened, and everything was looked at.
 pub(super) fn quiet_day() -> DailyReport {
     let full = full_day();
     DailyReport {
         header: Header { breaker_level: "normal".to_owned(), breaker_reason: None, ..full.header },
         market: MarketNote { kind: MarketKind::Live, ..full.market },
-        equity: vec![],
+        equity: vec![full.equity[10]],
         pnl: PnlDay {
             day_usd: dec("0"),
             day_return_ratio: None,
@@ -407,10 +407,10 @@ pub(super) fn quiet_day() -> DailyReport {
         decisions: vec![],
         refusals: vec![],
         orders: vec![],
-        limits: vec![],
+        limits: vec![full.limits[0].clone()],
         stresses: vec![],
         smiles: vec![],
-        sources: vec![],
+        sources: vec![full.sources[0].clone()],
         reconciliation: Reconciliation { differences: vec![], ..full.reconciliation },
         alerts: vec![],
         tomorrow: vec![],

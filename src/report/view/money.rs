@@ -4,7 +4,7 @@ use minijinja::{Value, context};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use crate::report::attention::{LimitState, limit_number, limit_state};
+use crate::report::attention::{LimitState, equity_at_close, limit_number, limit_state};
 use crate::report::input::{
     BookGreeks, DailyReport, Greeks, LimitUse, PnlDay, PnlPartKind, Stress,
 };
@@ -13,14 +13,13 @@ use crate::report::text::{self, Tone, or_unknown};
 pub(super) fn day(report: &DailyReport) -> Value {
     let pnl = &report.pnl;
     let tone = Tone::of(pnl.day_usd);
-    let latest = report.equity.iter().max_by_key(|point| point.session_date);
     let flows = Some(pnl.external_flows_usd).filter(|flows| !flows.is_zero());
     context! {
         usd => text::usd_change(pnl.day_usd),
         tone => tone.class(),
         arrow => tone.arrow(),
         return_ratio => or_unknown(pnl.day_return_ratio, |ratio| text::percent_change(ratio, 2)),
-        equity => or_unknown(latest, |point| text::usd(point.equity_usd)),
+        equity => or_unknown(equity_at_close(report), |point| text::usd(point.equity_usd)),
         realised => text::usd_change(pnl.realised_usd),
         unrealised => text::usd_change(pnl.unrealised_usd),
         total => text::usd_change(pnl.total_usd),
@@ -124,13 +123,13 @@ pub(super) fn book(book: &BookGreeks) -> Value {
 
 pub(super) fn limits(limits: &[LimitUse]) -> Value {
     let share = |limit: &LimitUse| {
-        limit.used.map(|used| used / limit.limit).filter(|share| share.is_finite())
+        limit.used.map(|used| used.abs() / limit.limit).filter(|share| share.is_finite())
     };
     let mut limits: Vec<_> = limits.iter().collect();
     // What is not known first, then the most used.
     limits.sort_by(|a, b| {
         let (used_a, used_b) =
-            (share(a).map_or(f64::INFINITY, f64::abs), share(b).map_or(f64::INFINITY, f64::abs));
+            (share(a).unwrap_or(f64::INFINITY), share(b).unwrap_or(f64::INFINITY));
         used_b.total_cmp(&used_a).then_with(|| a.name.cmp(&b.name))
     });
     limits
