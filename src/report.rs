@@ -1,11 +1,12 @@
 //! The daily report: one self-contained HTML file, made to be read on a phone.
 //!
-//! Invariants: the same input gives the same bytes (no clock, rows sorted by what they say, all numbers
-//! formatted here); every text of the input is escaped; the file names nothing outside itself and runs
-//! nothing; what is not known is shown as not known, and what needs a person stands first.
+//! Invariants: the same input gives the same bytes (no clock, rows sorted by what they say, all
+//! numbers formatted here); every text of the input is escaped; the file names nothing outside
+//! itself and runs nothing; what is not known is shown as not known, and what needs a person
+//! stands first.
 //!
-//! Deliberately absent: where the numbers come from, mail, and files. The caller reads the tables, hands
-//! in a [`DailyReport`] and stores or sends the text.
+//! Deliberately absent: where the numbers come from, mail, and files. The caller reads the tables,
+//! hands in a [`DailyReport`] and stores or sends the text.
 
 mod attention;
 mod chart;

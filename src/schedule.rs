@@ -1,13 +1,15 @@
 //! When things run: `jobs.toml` read and checked, the occurrences it names, and the life of a run.
 //!
-//! A job says when; the pipeline that it names says what. Invariants: an occurrence is computed, never
-//! stored ahead, and its identity is (job, scheduled instant), so that starting it twice starts it once;
-//! times of day are kept in their zone and turned into UTC for each occurrence, so daylight saving moves
-//! instants and nothing else; occurrences of a range split anywhere are the occurrences of the range.
-//! The watermark moves when occurrences have been judged, not when their runs succeed.
+//! A job says when; the pipeline that it names says what. Invariants: an occurrence is computed,
+//! never stored ahead, and its identity is (job, scheduled instant), so that starting it twice
+//! starts it once; times of day are kept in their zone and turned into UTC for each occurrence, so
+//! daylight saving moves instants and nothing else; occurrences of a range split anywhere are the
+//! occurrences of the range. The watermark moves when occurrences have been judged, not when their
+//! runs succeed.
 //!
-//! Deliberately absent: clocks, tasks and storage. The caller hands in each instant, drives the runs and
-//! implements [`RunLedger`]. No word of trading is known here beyond the calendars' names.
+//! Deliberately absent: clocks, tasks and storage. The caller hands in each instant, drives the
+//! runs and implements [`RunLedger`]. No word of trading is known here beyond the calendars'
+//! names.
 
 mod check;
 mod fault;

@@ -1,6 +1,7 @@
-//! Charts as inline SVG. They are drawn at three times the width of a phone, since the backend knows
-//! whole pixels only, and take their colours from the page: a reserved colour stands for each ink and is
-//! replaced by the page's variable, so that light and dark are the page's own affair.
+//! Charts as inline SVG. They are drawn at three times the width of a phone, since the backend
+//! knows whole pixels only, and take their colours from the page: a reserved colour stands for
+//! each ink and is replaced by the page's variable, so that light and dark are the page's own
+//! affair.
 
 mod equity;
 mod payoff;

@@ -1,8 +1,9 @@
 //! What a daily report is made of: plain values, as the desk's tables have them.
 //!
 //! Money is decimal and in USD; Greeks of strategies and of the book are those of the desk's whole
-//! position (units in the field names), Greeks of legs are a share. Nothing here is formatted, and the
-//! order of rows is of no account: the report sorts. `None` is "not known" and is printed as such.
+//! position (units in the field names), Greeks of legs are a share. Nothing here is formatted, and
+//! the order of rows is of no account: the report sorts. `None` is "not known" and is printed as
+//! such.
 
 use chrono::{NaiveDate, TimeDelta};
 use rust_decimal::Decimal;

@@ -1,5 +1,5 @@
-//! Numbers and times as a person reads them. Signs are typographic and precede the currency; what is not
-//! known, or not a number, is [`UNKNOWN`].
+//! Numbers and times as a person reads them. Signs are typographic and precede the currency; what
+//! is not known, or not a number, is [`UNKNOWN`].
 
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::America::New_York;

@@ -214,7 +214,8 @@ impl Jobs {
         Faults::of(unknown.map(fault).collect())
     }
 
-    /// An occurrence that is older than this when it is first seen was missed, and `misfire` decides.
+    /// An occurrence that is older than this when it is first seen was missed, and `misfire`
+    /// decides.
     pub fn late_after(&self) -> TimeDelta {
         self.late_after
     }

@@ -1,5 +1,5 @@
-//! What is remembered of runs: the watermark and each run's latest state. The durable one belongs to the
-//! desk's journal; the one here lives as long as the process.
+//! What is remembered of runs: the watermark and each run's latest state. The durable one belongs
+//! to the desk's journal; the one here lives as long as the process.
 
 use std::collections::BTreeMap;
 

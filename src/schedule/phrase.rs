@@ -84,7 +84,10 @@ mod tests {
         }
 
         #[test]
-        fn an_anchor_reads_back_from_its_text(seconds in -86_400i64..=86_400, open in any::<bool>()) {
+        fn an_anchor_reads_back_from_its_text(
+            seconds in -86_400i64..=86_400,
+            open in any::<bool>(),
+        ) {
             let edge = if open { Edge::Open } else { Edge::Close };
             let written = Anchor { edge, offset: TimeDelta::seconds(seconds) };
             prop_assert_eq!(anchor(&written.to_string()), Some(written));

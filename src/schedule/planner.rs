@@ -1,9 +1,10 @@
 //! Which job is due when: pure arithmetic over the jobs and the exchange calendars.
 //!
-//! Ranges are half-open, `[from, until)`, and may be split anywhere. Exchange time moves with daylight
-//! saving, so session-relative jobs follow the session; cron patterns follow the rules of Vixie cron: a
-//! fixed time in the hour that is skipped runs right after it, one in the hour that comes twice runs once,
-//! and a pattern with `*` or `/` in its hours or minutes runs in real time through both.
+//! Ranges are half-open, `[from, until)`, and may be split anywhere. Exchange time moves with
+//! daylight saving, so session-relative jobs follow the session; cron patterns follow the rules of
+//! Vixie cron: a fixed time in the hour that is skipped runs right after it, one in the hour that
+//! comes twice runs once, and a pattern with `*` or `/` in its hours or minutes runs in real time
+//! through both.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use crate::market::sessions::{Calendar, CalendarError, Session, Venue};
 /// An anchor is at most this far from its edge.
 pub(super) const OFFSET_HOURS_MAX: i64 = 24;
 
-/// Sessions whose dates are this far from a range cannot reach into it: a session begins up to six hours
-/// before its date and ends on it, and an anchor adds a day.
+/// Sessions whose dates are this far from a range cannot reach into it: a session begins up to six
+/// hours before its date and ends on it, and an anchor adds a day.
 const SESSION_DAYS_MARGIN: TimeDelta = TimeDelta::days(3);
 
 /// A change of the clocks moves less than this.
@@ -139,8 +140,8 @@ impl Planner {
         }
     }
 
-    /// The judgement on every occurrence after the watermark and not after `now`. Where the clock went
-    /// back behind the watermark, nothing is due and the watermark stays.
+    /// The judgement on every occurrence after the watermark and not after `now`. Where the clock
+    /// went back behind the watermark, nothing is due and the watermark stays.
     pub fn due(&self, watermark: Timestamp, now: Timestamp) -> Result<Due, PlanError> {
         let mut by_job: BTreeMap<JobName, Vec<Occurrence>> = BTreeMap::new();
         for occurrence in self.occurrences(watermark + TICK, now + TICK)? {
@@ -271,8 +272,8 @@ fn steps(first: Timestamp, end: Timestamp, every: TimeDelta) -> impl Iterator<It
 }
 
 fn cron_times(times: &CronTimes, range: Range) -> Result<Vec<Timestamp>, String> {
-    // Begun before any change of the clocks that could reach into the range, so that the answer does
-    // not depend on where the range begins.
+    // Begun before any change of the clocks that could reach into the range, so that the answer
+    // does not depend on where the range begins.
     let start: DateTime<Tz> = (range.from - CLOCK_CHANGE_MAX).with_timezone(&times.timezone);
     let mut fired = Vec::new();
     let mut next = times.cron.find_next_occurrence(&start, true).map_err(|e| e.to_string())?;

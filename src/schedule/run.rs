@@ -1,7 +1,7 @@
 //! The life of one run: started, perhaps tried again after a pause, and ended.
 //!
-//! A run is plain data that moves by being told what happened and when. Its identity says what it is:
-//! the job and the scheduled instant, never the wall clock.
+//! A run is plain data that moves by being told what happened and when. Its identity says what it
+//! is: the job and the scheduled instant, never the wall clock.
 
 use std::fmt;
 
@@ -237,9 +237,10 @@ mod tests {
             assert_eq!(run.attempt, attempt);
             run = run.ended(Outcome::TimedOut, now, &job).unwrap();
             let pause = job.retry.pause_after(attempt).unwrap();
-            assert!(
-                matches!(&run.status, RunStatus::Waiting { retry_at, .. } if *retry_at == now + pause)
-            );
+            let RunStatus::Waiting { retry_at, .. } = run.status else {
+                panic!("{run:?} does not wait")
+            };
+            assert_eq!(retry_at, now + pause);
             now += pause;
             run = run.again(now).unwrap();
             assert_eq!(run.deadline(&job), Some(now + job.timeout));

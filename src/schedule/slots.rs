@@ -1,4 +1,5 @@
-//! One run of a job at a time: what happens to an occurrence while the job's previous run is not over.
+//! One run of a job at a time: what happens to an occurrence while the job's previous run is not
+//! over.
 
 use std::collections::{BTreeMap, VecDeque};
 

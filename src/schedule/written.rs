@@ -1,5 +1,5 @@
-//! `jobs.toml` as it is written: what somebody typed, each value with its line, nothing yet checked but
-//! its kind. Unknown keys, wrong kinds and faults of syntax are all collected.
+//! `jobs.toml` as it is written: what somebody typed, each value with its line, nothing yet
+//! checked but its kind. Unknown keys, wrong kinds and faults of syntax are all collected.
 
 use std::ops::Range;
 

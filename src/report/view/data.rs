@@ -1,4 +1,5 @@
-//! The market and its data: where quotes came from, how complete they were, and whether the books agree.
+//! The market and its data: where quotes came from, how complete they were, and whether the books
+//! agree.
 
 use minijinja::{Value, context};
 

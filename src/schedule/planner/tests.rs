@@ -10,6 +10,8 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+static CALENDAR: LazyLock<Arc<Calendar>> = LazyLock::new(|| Arc::new(Calendar::shipped().unwrap()));
+
 /// An instant of New York time.
 fn ny(text: &str) -> Timestamp {
     let local = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap();
@@ -18,8 +20,6 @@ fn ny(text: &str) -> Timestamp {
 
 fn planner(jobs: &str) -> Planner {
     let jobs = Jobs::parse("jobs.toml", jobs).unwrap_or_else(|faults| panic!("{faults}"));
-    static CALENDAR: LazyLock<Arc<Calendar>> =
-        LazyLock::new(|| Arc::new(Calendar::shipped().unwrap()));
     Planner::new(jobs, Arc::clone(&CALENDAR))
 }
 
