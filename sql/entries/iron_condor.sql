@@ -9,15 +9,12 @@
 -- priority: 10
 -- requires: signals.forecast_vol, signals.forecast_weight, signals.iv30, vol_surface.rate
 -- uses: signals.iv_rank, signals.futures_change_overnight_ratio
--- params: iron_condor_short_delta_min, iron_condor_short_delta_max, iron_condor_width_ratio_min, iron_condor_width_ratio_max, iron_condor_side_choices, iron_condor_budget_ratio, iron_condor_combo_tick_usd, iron_condor_leg_width_ratio_max, iron_condor_credit_width_ratio_min, iron_condor_credit_fees_ratio_min, iron_condor_edge_cost_ratio_min, marks_exit_budget_ratio, marks_commission_usd_contract
+-- params: iron_condor_short_delta_min, iron_condor_short_delta_max, iron_condor_budget_ratio, iron_condor_combo_tick_usd, iron_condor_leg_width_ratio_max, iron_condor_credit_width_ratio_min, iron_condor_credit_fees_ratio_min, iron_condor_edge_cost_ratio_min, marks_exit_budget_ratio, marks_commission_usd_contract
 with
 settings as (
     select
         iron_condor_short_delta_min as short_delta_min,
         iron_condor_short_delta_max as short_delta_max,
-        iron_condor_width_ratio_min as width_ratio_min,
-        iron_condor_width_ratio_max as width_ratio_max,
-        iron_condor_side_choices as side_choices,
         iron_condor_budget_ratio as budget_ratio,
         iron_condor_combo_tick_usd as tick_usd,
         iron_condor_leg_width_ratio_max as leg_width_ratio_max,
@@ -34,58 +31,11 @@ contexts as (
 legs as (
     select * from gold.entry_legs
 ),
-sides as (
-    select
-        short.symbol,
-        short.option_right,
-        short.conid as short_conid,
-        long.conid as long_conid,
-        short.strike as short_strike,
-        abs(short.strike - long.strike) as width,
-        short.multiplier,
-        short.forward_usd,
-        short.years,
-        short.forecast_vol as short_vol,
-        short.bid - long.ask as natural_credit,
-        short.mid - long.mid as mid_credit,
-        short.half_spread + long.half_spread as half_spreads,
-        short.forecast_payoff - long.forecast_payoff as forecast_cost,
-        short.neutral_payoff - long.neutral_payoff as neutral_cost,
-        short.beyond_probability
-    from legs as short
-    cross join settings
-    inner join legs as long
-        on short.symbol = long.symbol
-        and short.option_right = long.option_right
-        and abs(short.strike - long.strike) >= settings.width_ratio_min * short.spot_usd
-        and abs(short.strike - long.strike) <= settings.width_ratio_max * short.spot_usd
-    where short.delta_size >= settings.short_delta_min
-        and short.delta_size <= settings.short_delta_max
-        and long.delta_size < short.delta_size
-),
-placed as (
-    select
-        sides.*,
-        row_number() over (
-            partition by sides.symbol, sides.option_right
-            order by
-                (
-                    sides.mid_credit - sides.forecast_cost
-                    - (settings.budget_ratio + settings.exit_budget_ratio)
-                    * sides.half_spreads
-                ) / (sides.width - sides.mid_credit) desc,
-                sides.short_conid, sides.long_conid
-        ) as place,
-        settings.side_choices
-    from sides
-    cross join settings
-    where sides.mid_credit > 0 and sides.mid_credit < sides.width
-),
 puts as (
-    select * from placed where option_right = 'P' and place <= side_choices
+    select * from gold.condor_sides where option_right = 'P'
 ),
 calls as (
-    select * from placed where option_right = 'C' and place <= side_choices
+    select * from gold.condor_sides where option_right = 'C'
 ),
 condors as (
     select
@@ -121,8 +71,8 @@ priced as (
         ) * settings.tick_usd as worst_price,
         settings.exit_budget_ratio * condors.half_spreads * condors.multiplier
             as exit_cost_usd
-    from condors
-    cross join settings
+    from settings
+    cross join condors
 ),
 valued as (
     select
@@ -146,8 +96,8 @@ valued as (
                 < settings.credit_fees_ratio_min * settings.fees_usd
                 then 'credit below its multiple of fees'
         end as fault
-    from priced
-    cross join settings
+    from settings
+    cross join priced
     where priced.worst_price < 0 and -priced.worst_price < priced.width
 ),
 ranked as (
@@ -179,8 +129,8 @@ shorts as (
         legs.symbol,
         count(case when legs.option_right = 'P' then 1 end) as short_puts,
         count(case when legs.option_right = 'C' then 1 end) as short_calls
-    from legs
-    cross join settings
+    from settings
+    cross join legs
     where legs.delta_size >= settings.short_delta_min
         and legs.delta_size <= settings.short_delta_max
     group by legs.symbol
@@ -226,8 +176,8 @@ judged as (
                 < settings.edge_cost_ratio_min * chosen.cost_usd
                 then 'expected value below its margin over costs'
         end as fault
-    from contexts
-    cross join settings
+    from settings
+    cross join contexts
     left join shorts on contexts.symbol = shorts.symbol
     left join chosen on contexts.symbol = chosen.symbol
 )

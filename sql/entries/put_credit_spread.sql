@@ -51,8 +51,8 @@ pairs as (
         short.forecast_payoff - long.forecast_payoff as forecast_cost,
         short.neutral_payoff - long.neutral_payoff as neutral_cost,
         short.beyond_probability as below_probability
-    from legs as short
-    cross join settings
+    from settings
+    cross join legs as short
     inner join legs as long
         on short.symbol = long.symbol
         and long.strike < short.strike
@@ -69,8 +69,8 @@ priced as (
             / settings.tick_usd + 0.000001
         ) * settings.tick_usd as worst_price,
         settings.exit_budget_ratio * pairs.half_spreads * pairs.multiplier as exit_cost_usd
-    from pairs
-    cross join settings
+    from settings
+    cross join pairs
 ),
 valued as (
     select
@@ -94,8 +94,8 @@ valued as (
                 < settings.credit_fees_ratio_min * settings.fees_usd
                 then 'credit below its multiple of fees'
         end as fault
-    from priced
-    cross join settings
+    from settings
+    cross join priced
     where priced.worst_price < 0 and -priced.worst_price < priced.width
 ),
 ranked as (
@@ -121,8 +121,8 @@ chosen as (
 ),
 shorts as (
     select legs.symbol, count(*) as short_legs
-    from legs
-    cross join settings
+    from settings
+    cross join legs
     where legs.delta_size >= settings.short_delta_min
         and legs.delta_size <= settings.short_delta_max
     group by legs.symbol
@@ -158,8 +158,8 @@ judged as (
                 < settings.edge_cost_ratio_min * chosen.cost_usd
                 then 'expected value below its margin over costs'
         end as fault
-    from contexts
-    cross join settings
+    from settings
+    cross join contexts
     left join shorts on contexts.symbol = shorts.symbol
     left join chosen on contexts.symbol = chosen.symbol
 )

@@ -23,8 +23,8 @@ bars as (
         bars.session_date,
         cast(bars.close as double) as close,
         bars.implied_vol
-    from silver.bars
-    cross join arrivals
+    from arrivals
+    cross join silver.bars
     where arrivals.new_bars > 0 and bars.bar_size = '1 day'
 ),
 vix as (
@@ -55,8 +55,8 @@ measured as (
             when changes.implied_sessions >= settings.signals_sessions_min then 'implied_vol'
             when changes.symbol = 'SPY' and vix.implied_vol is not null then 'vix_proxy'
         end as implied_source
-    from changes
-    cross join settings
+    from settings
+    cross join changes
     left join vix on changes.session_date = vix.session_date
 ),
 windows as (
@@ -97,8 +97,8 @@ based as (
         end as har_variance,
         case when windows.next_changes = 21 then windows.next_variance end as realised_variance,
         settings.signals_har_share_ratio as share
-    from windows
-    cross join settings
+    from settings
+    cross join windows
 ),
 related as (
     select
@@ -139,8 +139,8 @@ scored as (
                     then biased.implied_vol * biased.implied_vol
             end
         ) as implied_miss
-    from biased
-    cross join settings
+    from settings
+    cross join biased
 ),
 spy as (
     select session_date, change from changes where symbol = 'SPY'
@@ -212,7 +212,7 @@ select
     summaries.paired_sessions,
     clock.run_id,
     clock.session_date
-from summaries
-cross join settings
+from settings
 cross join clock
+cross join summaries
 order by summaries.symbol

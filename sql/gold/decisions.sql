@@ -112,8 +112,8 @@ best as (
 ),
 entries as (
     select best.*
-    from best
-    cross join blocked
+    from blocked
+    cross join best
     left join busy on best.symbol = busy.symbol
     where best.place = 1 and busy.symbol is null and blocked.causes = 0
 ),
@@ -194,6 +194,6 @@ select
     decided.expected_value_usd,
     clock.run_id,
     clock.session_date
-from decided
-cross join clock
+from clock
+cross join decided
 order by decided.urgency desc, decided.scope, decided.subject_id

@@ -5,47 +5,34 @@
 -- freshness: each run
 -- kind: ephemeral
 -- live: run
--- engine: deltadesk
+-- engine: portable
 with
 smile as (
-    select * from gold.smile where exercise_style = 'american' and abs(delta) < 0.5
+    select * from gold.smile
 ),
-openings as (
-    select * from gold.openings
-),
-legs as (
-    select
-        smile.*,
-        openings.scale,
-        black76(
-            smile.option_right, smile.forward_usd, smile.strike, smile.years, 0.0,
-            smile.vol * openings.scale
-        ) as forecast,
-        black76(
-            smile.option_right, smile.forward_usd, smile.strike, smile.years, 0.0, smile.vol
-        ) as neutral
-    from smile
-    inner join openings
-        on smile.symbol = openings.symbol and smile.expiry_date = openings.expiry_date
+payoffs as (
+    select * from gold.entry_payoffs
 )
 select
-    conid,
-    symbol,
-    expiry_date,
-    option_right,
-    strike,
-    bid,
-    ask,
-    mid,
-    half_spread,
-    cast(multiplier as double) as multiplier,
-    spot_usd,
-    forward_usd,
-    years,
-    vol * scale as forecast_vol,
-    abs(delta) as delta_size,
-    forecast['price'] as forecast_payoff,
-    neutral['price'] as neutral_payoff,
-    abs(forecast['price'] - forward_usd * forecast['delta']) / strike as beyond_probability
-from legs
-order by symbol, option_right, strike, conid
+    smile.conid,
+    smile.symbol,
+    smile.expiry_date,
+    smile.option_right,
+    smile.strike,
+    smile.bid,
+    smile.ask,
+    smile.mid,
+    smile.half_spread,
+    cast(smile.multiplier as double) as multiplier,
+    smile.spot_usd,
+    smile.forward_usd,
+    smile.years,
+    payoffs.forecast_vol,
+    abs(smile.delta) as delta_size,
+    payoffs.forecast['price'] as forecast_payoff,
+    payoffs.neutral['price'] as neutral_payoff,
+    abs(payoffs.forecast['price'] - smile.forward_usd * payoffs.forecast['delta'])
+    / smile.strike as beyond_probability
+from payoffs
+inner join smile on payoffs.conid = smile.conid
+order by smile.symbol, smile.option_right, smile.strike, smile.conid

@@ -54,8 +54,8 @@ select
     account.received_at,
     clock.run_id,
     clock.session_date
-from account
-cross join clock
+from clock
+cross join account
 cross join strategies
 cross join marks
 order by account.account_id

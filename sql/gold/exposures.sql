@@ -96,7 +96,7 @@ select
     case when summed.unmeasured_legs = 0 then summed.value_usd end as value_usd,
     clock.run_id,
     clock.session_date
-from summed
-cross join clock
+from clock
+cross join summed
 left join spy on true
 order by summed.scope, summed.subject_id

@@ -29,8 +29,8 @@ quotes as (
             when futures_quotes.session_date = clock.previous_session_date then 1
             else 0
         end as is_previous
-    from silver.futures_quotes
-    cross join clock
+    from clock
+    cross join silver.futures_quotes
     where futures_quotes.received_at <= clock.as_of
         and futures_quotes.session_date >= clock.previous_session_date
 ),
@@ -39,8 +39,8 @@ bars as (
         bars.symbol,
         cast(bars.close as double) as close,
         row_number() over (partition by bars.symbol order by bars.session_date desc) as recency
-    from silver.bars
-    cross join clock
+    from clock
+    cross join silver.bars
     where bars.session_date = clock.previous_session_date
 ),
 references_of as (
@@ -111,8 +111,8 @@ contracts as (
                     then references_of.price
             end
         ) as price_close
-    from references_of
-    cross join settings
+    from settings
+    cross join references_of
     group by references_of.conid
 ),
 live as (
@@ -121,9 +121,9 @@ live as (
         row_number() over (
             partition by contracts.symbol order by contracts.expiry_date, contracts.conid
         ) as place
-    from contracts
-    cross join clock
+    from clock
     cross join settings
+    cross join contracts
     where contracts.price is not null
         and cast(contracts.expiry_date - clock.session_date as double)
             > settings.futures_roll_days
@@ -141,8 +141,8 @@ select
     live.price / bars.close - 1 as change_daily_ratio,
     clock.run_id,
     clock.session_date
-from live
-cross join clock
+from clock
+cross join live
 left join bars on live.symbol = bars.symbol and bars.recency = 1
 where live.place = 1
 order by live.symbol

@@ -102,8 +102,8 @@ quoted as (
         extract(epoch from (contracts.last_trade_at - clock.as_of)) / 60
             as minutes_to_last_trade,
         cast(held.expiry_date - clock.session_date as bigint) as dte
-    from held
-    cross join clock
+    from clock
+    cross join held
     left join contracts on held.conid = contracts.conid
     left join silver.option_quotes as options on held.conid = options.conid
     left join futures on held.conid = futures.conid and futures.recency = 1
@@ -126,9 +126,9 @@ judged as (
                 and quoted.ask <= settings.marks_no_bid_ask_usd_max then 'no_bid'
             else 'one_sided'
         end as quality
-    from quoted
-    cross join clock
+    from clock
     cross join settings
+    cross join quoted
 ),
 middled as (
     select

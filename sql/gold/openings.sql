@@ -34,8 +34,8 @@ expiries as (
             partition by surface.symbol
             order by abs(surface.dte - settings.openings_days_target), surface.expiry_date
         ) as place
-    from surface
-    cross join settings
+    from settings
+    cross join surface
     where surface.dte >= settings.openings_days_min
         and surface.dte <= settings.openings_days_max
         and surface.rate is not null
@@ -92,9 +92,9 @@ contexts as (
                 < 60 * settings.openings_close_quiet_minutes then 0
             else 1
         end as is_open
-    from symbols
-    cross join clock
+    from clock
     cross join settings
+    cross join symbols
     left join signals on symbols.symbol = signals.symbol
     left join expiries on symbols.symbol = expiries.symbol and expiries.place = 1
     left join held on symbols.symbol = held.symbol

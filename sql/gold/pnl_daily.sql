@@ -159,6 +159,6 @@ select
     - joined.theta_usd - joined.rho_usd as residual_usd,
     clock.run_id,
     clock.session_date
-from joined
-cross join clock
+from clock
+cross join joined
 order by joined.account_id

@@ -37,9 +37,9 @@ underlyings as (
                 <= settings.marks_quote_age_seconds_max
                 then cast(underlying_quotes.price as double)
         end as price
-    from silver.underlying_quotes
-    cross join clock
+    from clock
     cross join settings
+    cross join silver.underlying_quotes
 ),
 vix as (
     select price / 100 as vol from underlyings where symbol = 'VIX'
@@ -114,8 +114,8 @@ nearest as (
             partition by placed.symbol
             order by abs(placed.days - settings.signals_term_short_days), placed.days
         ) as place
-    from placed
-    cross join settings
+    from settings
+    cross join placed
 ),
 joined as (
     select
@@ -158,8 +158,8 @@ joined as (
         futures.change_4h_ratio,
         futures.change_overnight_ratio,
         futures.change_daily_ratio
-    from symbols
-    cross join settings
+    from settings
+    cross join symbols
     left join underlyings on symbols.symbol = underlyings.symbol
     left join termed on symbols.symbol = termed.symbol
     left join nearest on symbols.symbol = nearest.symbol and nearest.place = 1
@@ -189,8 +189,8 @@ forecast as (
             * ln(ranked.measure_vol * ranked.measure_vol)
             + settings.signals_har_share_ratio * ln(nullif(ranked.har_variance, 0))
         ) as raw_variance
-    from ranked
-    cross join settings
+    from settings
+    cross join ranked
 )
 select
     clock.as_of,
@@ -199,14 +199,18 @@ select
     forecast.spot_source,
     forecast.iv30,
     forecast.iv30_source,
-    least(
-        1.0,
-        greatest(
-            0.0,
-            (forecast.measure_vol - forecast.implied_vol_low)
-            / nullif(forecast.implied_vol_high - forecast.implied_vol_low, 0)
-        )
-    ) + 0 * forecast.measure_vol + 0 * forecast.implied_vol_low as iv_rank,
+    case
+        when forecast.measure_vol is not null
+            and forecast.implied_vol_high > forecast.implied_vol_low
+            then least(
+                1.0,
+                greatest(
+                    0.0,
+                    (forecast.measure_vol - forecast.implied_vol_low)
+                    / (forecast.implied_vol_high - forecast.implied_vol_low)
+                )
+            )
+    end as iv_rank,
     case
         when forecast.implied_vol_low is not null and forecast.measure_vol is not null
             then forecast.implied_source
@@ -236,6 +240,6 @@ select
     forecast.bar_date,
     clock.run_id,
     clock.session_date
-from forecast
-cross join clock
+from clock
+cross join forecast
 order by forecast.symbol

@@ -38,9 +38,9 @@ fresh as (
         quotes.exercise_style,
         quotes.received_at,
         cast(quotes.expiry_date - clock.session_date as bigint) as dte
-    from quotes
-    cross join clock
+    from clock
     cross join settings
+    cross join quotes
     where quotes.expires_at > clock.as_of
         and quotes.received_at <= clock.as_of
         and extract(epoch from (clock.as_of - quotes.received_at))

@@ -117,8 +117,8 @@ priced as (
         folded.legs,
         folded.closing_legs,
         cast(peaks.peak_pnl_ratio as double) as stored_peak_ratio
-    from strategies
-    cross join settings
+    from settings
+    cross join strategies
     inner join folded on strategies.strategy_id = folded.strategy_id
     left join peaks on strategies.strategy_id = peaks.strategy_id
 ),
@@ -170,6 +170,6 @@ select
     profited.opened_at,
     clock.run_id,
     clock.session_date
-from profited
-cross join clock
+from clock
+cross join profited
 order by profited.strategy_id

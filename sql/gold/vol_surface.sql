@@ -79,6 +79,6 @@ select
     surface.received_at,
     clock.run_id,
     clock.session_date
-from surface
-cross join clock
+from clock
+cross join surface
 order by surface.symbol, surface.expiry_date

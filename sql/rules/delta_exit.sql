@@ -27,8 +27,8 @@ measured as (
         settings.delta_exit_short_delta_max as short_delta_limit,
         abs(states.delta_1pct_usd) / nullif(states.max_loss_usd, 0) as move_ratio,
         settings.delta_exit_move_loss_ratio_max as move_limit
-    from states
-    cross join settings
+    from settings
+    cross join states
     inner join clock on states.run_id = clock.run_id
 ),
 judged as (

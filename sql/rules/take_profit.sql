@@ -32,8 +32,8 @@ measured as (
             when states.basis_kind = 'credit' then settings.take_profit_credit_ratio
             else settings.take_profit_debit_ratio
         end as threshold
-    from states
-    cross join settings
+    from settings
+    cross join states
     inner join clock on states.run_id = clock.run_id
 ),
 judged as (

@@ -26,8 +26,8 @@ measured as (
         states.minutes_to_last_trade,
         settings.time_exit_days_min as days_min,
         settings.time_exit_cutoff_minutes as cutoff_minutes
-    from states
-    cross join settings
+    from settings
+    cross join states
     inner join clock on states.run_id = clock.run_id
 ),
 judged as (

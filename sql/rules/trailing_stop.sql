@@ -41,9 +41,9 @@ limited as (
         row_number() over (
             partition by states.strategy_id order by states.as_of desc, states.run_id desc
         ) as recency
-    from states
-    cross join clock
+    from clock
     cross join settings
+    cross join states
 ),
 breached as (
     select
@@ -61,28 +61,26 @@ counted as (
         sum(is_breached) as breaches,
         max(evaluations) as evaluations,
         max(seconds) as seconds,
-        extract(epoch from (max(as_of) - min(as_of))) as span_seconds
+        extract(epoch from (max(as_of) - min(as_of))) as span_seconds,
+        max(case when recency = 1 then run_id end) as run_id,
+        max(case when recency = 1 then pnl_ratio end) as pnl_ratio,
+        max(case when recency = 1 then floor_ratio end) as floor_ratio,
+        max(case when recency = 1 then mark_quality end) as mark_quality,
+        max(case when recency = 1 then is_judged end) as is_judged,
+        max(case when recency = 1 then is_breached end) as is_breached
     from breached
     group by strategy_id
 ),
 judged as (
     select
-        breached.strategy_id,
-        breached.pnl_ratio,
-        breached.floor_ratio,
-        breached.mark_quality,
-        breached.is_judged,
-        breached.is_breached,
+        counted.*,
         case
-            when breached.pnl_ratio is null then 'unevaluable'
-            when counted.breaches >= counted.evaluations
-                and counted.span_seconds >= counted.seconds then 'fire'
+            when pnl_ratio is null then 'unevaluable'
+            when breaches >= evaluations and span_seconds >= seconds then 'fire'
             else 'hold'
         end as verdict
-    from breached
-    inner join clock on breached.run_id = clock.run_id
-    inner join counted on breached.strategy_id = counted.strategy_id
-    where breached.recency = 1
+    from counted
+    inner join clock on counted.run_id = clock.run_id
 )
 select
     'strategy' as scope,

@@ -10,56 +10,61 @@ with
 quotes as (
     select * from silver.option_vols
 ),
-valued as (
-    select
-        *,
-        american(
-            option_right, american_spot, strike, years, rate, yield, american_vol
-        ) as american_value,
-        black76(
-            option_right, european_forward, strike, years, rate, european_vol
-        ) as european_value
-    from quotes
+option_values as (
+    select * from silver.option_values
 )
 select
-    conid,
-    occ_symbol,
-    symbol,
-    expiry_date,
-    strike_usd,
-    option_right,
-    bid,
-    ask,
-    mid,
-    last,
-    bid_size,
-    ask_size,
-    volume,
-    open_interest,
-    spot_usd,
-    spot_source,
-    forward_usd,
-    forward_source,
-    years,
-    rate,
-    yield,
-    coalesce(american_vol, european_vol) as vol,
-    coalesce(american_value['delta'], european_value['delta']) as delta,
-    coalesce(american_value['gamma'], european_value['gamma']) as gamma,
-    coalesce(american_value['vega'], european_value['vega']) as vega,
-    coalesce(american_value['theta'], european_value['theta']) as theta,
-    coalesce(american_value['rho'], european_value['rho']) as rho,
-    vendor_vol,
-    vendor_delta,
-    exercise_style,
-    multiplier,
-    last_trade_at,
-    expires_at,
-    quoted_at,
-    received_at,
-    ingest_seq,
-    sweep_id,
-    run_id,
-    session_date
-from valued
-order by symbol, expiry_date, option_right, strike_usd, received_at, ingest_seq
+    quotes.conid,
+    quotes.occ_symbol,
+    quotes.symbol,
+    quotes.expiry_date,
+    quotes.strike_usd,
+    quotes.option_right,
+    quotes.bid,
+    quotes.ask,
+    quotes.mid,
+    quotes.last,
+    quotes.bid_size,
+    quotes.ask_size,
+    quotes.volume,
+    quotes.open_interest,
+    quotes.spot_usd,
+    quotes.spot_source,
+    quotes.forward_usd,
+    quotes.forward_source,
+    quotes.years,
+    quotes.rate,
+    quotes.yield,
+    coalesce(quotes.american_vol, quotes.european_vol) as vol,
+    coalesce(
+        option_values.american_value['delta'], option_values.european_value['delta']
+    ) as delta,
+    coalesce(
+        option_values.american_value['gamma'], option_values.european_value['gamma']
+    ) as gamma,
+    coalesce(
+        option_values.american_value['vega'], option_values.european_value['vega']
+    ) as vega,
+    coalesce(
+        option_values.american_value['theta'], option_values.european_value['theta']
+    ) as theta,
+    coalesce(
+        option_values.american_value['rho'], option_values.european_value['rho']
+    ) as rho,
+    quotes.vendor_vol,
+    quotes.vendor_delta,
+    quotes.exercise_style,
+    quotes.multiplier,
+    quotes.last_trade_at,
+    quotes.expires_at,
+    quotes.quoted_at,
+    quotes.received_at,
+    quotes.ingest_seq,
+    quotes.sweep_id,
+    quotes.run_id,
+    quotes.session_date
+from quotes
+inner join option_values on quotes.ingest_seq = option_values.ingest_seq
+order by
+    quotes.symbol, quotes.expiry_date, quotes.option_right, quotes.strike_usd,
+    quotes.received_at, quotes.ingest_seq

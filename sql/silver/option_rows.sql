@@ -1,4 +1,4 @@
--- about: Option quotes in our coding, sentinels as NULL, joined to their contract, with a reason to reject, if any.
+-- about: Option quotes, each with the reason to reject it, if any: its own fault, or a better row of the same contract in the sweep.
 -- grain: one row a bronze row
 -- key: ingest_seq
 -- owner: pipeline
@@ -7,167 +7,99 @@
 -- live: run
 -- engine: portable
 with
-quotes as (
-    select * from bronze.option_quotes
-),
-contracts as (
-    select * from bronze.contracts where security_kind = 'OPT'
-),
 coded as (
-    select
-        quotes.conid,
-        coalesce(contracts.occ_symbol, quotes.occ_symbol) as occ_symbol,
-        quotes.symbol,
-        coalesce(contracts.expiry_date, quotes.expiry_date) as expiry_date,
-        coalesce(contracts.strike_usd, quotes.strike_usd) as strike_usd,
-        case
-            when quotes.option_right in ('C', 'CALL') then 'C'
-            when quotes.option_right in ('P', 'PUT') then 'P'
-        end as option_right,
-        case when quotes.bid > 0 then quotes.bid end as bid,
-        case when quotes.ask > 0 then quotes.ask end as ask,
-        case when quotes.last > 0 then quotes.last end as last,
-        case when quotes.bid_size >= 0 then quotes.bid_size end as bid_size,
-        case when quotes.ask_size >= 0 then quotes.ask_size end as ask_size,
-        quotes.volume,
-        quotes.open_interest,
-        case
-            when quotes.vendor_vol > 0 and abs(quotes.vendor_vol) < 1e300 then quotes.vendor_vol
-        end as vendor_vol,
-        case
-            when quotes.vendor_delta in (-1, -2) then null
-            when quotes.vendor_delta = 0 and coalesce(quotes.vendor_gamma, 0) = 0
-                and coalesce(quotes.vendor_theta, 0) = 0 and coalesce(quotes.vendor_vega, 0) = 0
-                then null
-            when abs(quotes.vendor_delta) < 1e300 then quotes.vendor_delta
-        end as vendor_delta,
-        contracts.conid is null as is_unknown,
-        coalesce(
-            quotes.expiry_date <> contracts.expiry_date
-            or quotes.strike_usd <> contracts.strike_usd
-            or quotes.symbol <> contracts.symbol
-            or contracts.option_right <> substr(quotes.option_right, 1, 1),
-            false
-        ) as is_mismatch,
-        contracts.exercise_style,
-        contracts.multiplier,
-        contracts.last_trade_at,
-        contracts.expires_at,
-        coalesce(quotes.sweep_id, '') as sweep_key,
-        quotes.quoted_at,
-        quotes.received_at,
-        quotes.ingest_seq,
-        quotes.sweep_id,
-        quotes.run_id,
-        quotes.session_date
-    from quotes
-    left join contracts on quotes.conid = contracts.conid
+    select * from silver.option_coded
 ),
-judged as (
+crowded as (
     select
-        *,
-        case
-            when option_right is null then 'unknown_right'
-            when is_unknown then 'unknown_contract'
-            when is_mismatch then 'contract_mismatch'
-            when expires_at is null then 'no_expiry_instant'
-            when received_at >= expires_at then 'expired'
-            when bid is null and ask is null then 'no_quote'
-            when bid > ask then 'crossed'
-        end as fault,
-        case when bid is null then 0 else 1 end
-        + case when ask is null then 0 else 1 end
-        + case when last is null then 0 else 1 end
-        + case when bid_size is null then 0 else 1 end
-        + case when ask_size is null then 0 else 1 end
-        + case when volume is null then 0 else 1 end
-        + case when open_interest is null then 0 else 1 end
-        + case when vendor_vol is null then 0 else 1 end
-        + case when vendor_delta is null then 0 else 1 end as fields
+        conid,
+        sweep_key,
+        stamp_key,
+        is_sound,
+        max(received_at) as kept_received_at
     from coded
-),
-placed as (
-    select
-        *,
-        row_number() over contract_sweep as place,
-        count(*) over contract_sweep_all as copies,
-        max(received_at) over contract_sweep_all as kept_received_at
-    from judged
-    window
-        contract_sweep as (
-            partition by
-                conid, sweep_key, fault is null, case when sweep_id is null then received_at end
-            order by received_at desc, fields desc, ingest_seq desc
-        ),
-        contract_sweep_all as (
-            partition by
-                conid, sweep_key, fault is null, case when sweep_id is null then received_at end
-        )
+    where is_sound = 1
+    group by conid, sweep_key, stamp_key, is_sound
+    having count(*) > 1
 ),
 printed as (
     select
-        *,
-        case
-            when copies > 1 then concat_ws(
-                '|',
-                coalesce(cast(bid as varchar), ''),
-                coalesce(cast(ask as varchar), ''),
-                coalesce(cast(last as varchar), ''),
-                coalesce(cast(bid_size as varchar), ''),
-                coalesce(cast(ask_size as varchar), ''),
-                coalesce(cast(volume as varchar), ''),
-                coalesce(cast(open_interest as varchar), ''),
-                coalesce(cast(vendor_vol as varchar), ''),
-                coalesce(cast(vendor_delta as varchar), '')
-            )
-        end as print
-    from placed
+        coded.ingest_seq,
+        coded.conid,
+        coded.sweep_key,
+        coded.stamp_key,
+        coded.received_at,
+        coded.fields,
+        crowded.kept_received_at,
+        concat_ws(
+            '|',
+            coalesce(cast(coded.bid as varchar), ''),
+            coalesce(cast(coded.ask as varchar), ''),
+            coalesce(cast(coded.last as varchar), ''),
+            coalesce(cast(coded.bid_size as varchar), ''),
+            coalesce(cast(coded.ask_size as varchar), ''),
+            coalesce(cast(coded.volume as varchar), ''),
+            coalesce(cast(coded.open_interest as varchar), ''),
+            coalesce(cast(coded.vendor_vol as varchar), ''),
+            coalesce(cast(coded.vendor_delta as varchar), '')
+        ) as print
+    from coded
+    inner join crowded
+        on coded.conid = crowded.conid
+        and coded.sweep_key = crowded.sweep_key
+        and coded.stamp_key = crowded.stamp_key
+        and coded.is_sound = crowded.is_sound
 ),
-compared as (
+contested as (
     select
-        *,
-        first_value(print) over (
-            partition by
-                conid, sweep_key, fault is null, case when sweep_id is null then received_at end
-            order by received_at desc, fields desc, ingest_seq desc
-        ) as kept_print
+        ingest_seq,
+        received_at,
+        kept_received_at,
+        print,
+        row_number() over best_first as place,
+        first_value(print) over best_first as kept_print
     from printed
+    window best_first as (
+        partition by conid, sweep_key, stamp_key
+        order by received_at desc, fields desc, ingest_seq desc
+    )
 )
 select
-    conid,
-    occ_symbol,
-    symbol,
-    expiry_date,
-    strike_usd,
-    option_right,
-    bid,
-    ask,
-    cast((bid + ask) / 2 as decimal(18, 6)) as mid,
-    last,
-    bid_size,
-    ask_size,
-    volume,
-    open_interest,
-    vendor_vol,
-    vendor_delta,
-    exercise_style,
-    multiplier,
-    last_trade_at,
-    expires_at,
-    extract(epoch from (expires_at - received_at)) / 31536000.0 as years,
+    coded.conid,
+    coded.occ_symbol,
+    coded.symbol,
+    coded.expiry_date,
+    coded.strike_usd,
+    coded.option_right,
+    coded.bid,
+    coded.ask,
+    coded.mid,
+    coded.last,
+    coded.bid_size,
+    coded.ask_size,
+    coded.volume,
+    coded.open_interest,
+    coded.vendor_vol,
+    coded.vendor_delta,
+    coded.exercise_style,
+    coded.multiplier,
+    coded.last_trade_at,
+    coded.expires_at,
+    coded.years,
     case
-        when fault is not null then fault
-        when place = 1 then null
-        when received_at < kept_received_at then 'superseded'
-        when print = kept_print then 'duplicate'
+        when coded.fault is not null then coded.fault
+        when contested.place is null or contested.place = 1 then null
+        when contested.received_at < contested.kept_received_at then 'superseded'
+        when contested.print = contested.kept_print then 'duplicate'
         else 'conflict'
     end as reason,
-    sweep_key,
-    quoted_at,
-    received_at,
-    ingest_seq,
-    sweep_id,
-    run_id,
-    session_date
-from compared
-order by ingest_seq
+    coded.sweep_key,
+    coded.quoted_at,
+    coded.received_at,
+    coded.ingest_seq,
+    coded.sweep_id,
+    coded.run_id,
+    coded.session_date
+from coded
+left join contested on coded.ingest_seq = contested.ingest_seq
+order by coded.ingest_seq

@@ -33,8 +33,8 @@ curve as (
         lag(rates.maturity_date) over (order by rates.maturity_date) as previous_date,
         lead(rates.maturity_date) over (order by rates.maturity_date) as next_date,
         lead(rates.rate) over (order by rates.maturity_date) as next_rate
-    from rates
-    cross join clock
+    from clock
+    cross join rates
     where rates.valid_through >= clock.session_date
 ),
 strikes as (
@@ -91,8 +91,8 @@ near as (
             when placed.nearness <= settings.parity_pairs_max and placed.gap is not null
                 then placed.half_spreads
         end as error
-    from placed
-    cross join settings
+    from settings
+    cross join placed
 ),
 expiries as (
     select
@@ -116,8 +116,8 @@ known_dividends as (
         dividends.symbol,
         dividends.ex_date,
         cast(dividends.amount_usd as double) as amount_usd
-    from dividends
-    cross join clock
+    from clock
+    cross join dividends
     where dividends.valid_through >= clock.session_date
 ),
 paid as (
