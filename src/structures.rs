@@ -18,7 +18,7 @@ pub use coverage::{
 pub use kind::{Leg, NetBounds, StructureKind, combo_multiplier, net_bounds, recognise, width};
 pub use margin::{
     FutureMargin, Holding, MarginError, MarginHours, MarginParameters, MarginPrices,
-    MarginRequirement, capital_tied_up, cash_secured,
+    MarginRequirement, PriceSource, capital_tied_up, cash_secured,
 };
 pub use order::{
     AccountSnapshot, BrokerPosition, BrokerStatus, Execution, ExecutionKind, OpenOrder, OrderEvent,

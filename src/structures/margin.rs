@@ -41,6 +41,24 @@ pub struct MarginPrices {
     pub marks: BTreeMap<ConId, Price>,
 }
 
+/// Where margin finds its prices.
+pub trait PriceSource {
+    /// Of stock and of underlyings, USD a share.
+    fn spot(&self, symbol: &Symbol) -> Option<Price>;
+    /// Of an option, USD a share.
+    fn mark(&self, conid: ConId) -> Option<Price>;
+}
+
+impl PriceSource for MarginPrices {
+    fn spot(&self, symbol: &Symbol) -> Option<Price> {
+        self.spots.get(symbol).copied()
+    }
+
+    fn mark(&self, conid: ConId) -> Option<Price> {
+        self.marks.get(&conid).copied()
+    }
+}
+
 /// Which of the two futures margins stands now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarginHours {
@@ -114,7 +132,7 @@ pub enum MarginError {
 /// Margin of all `holdings` together.
 pub fn requirement(
     holdings: &[Holding],
-    prices: &MarginPrices,
+    prices: &impl PriceSource,
     parameters: &MarginParameters,
     hours: MarginHours,
 ) -> Result<MarginRequirement, MarginError> {
@@ -133,7 +151,7 @@ pub fn requirement(
     }
     let numbers = Numbers::read(parameters)?;
     for (symbol, underlying) in by_symbol {
-        let spot = prices.spots.get(symbol).copied();
+        let spot = prices.spot(symbol);
         let spot = || spot.ok_or_else(|| MarginError::NoSpot(symbol.clone()));
         if underlying.shares != 0 {
             let value = spot()?.value(underlying.shares, 1);
@@ -148,7 +166,7 @@ pub fn requirement(
                 Cover::Long(_) => Usd::ZERO,
                 Cover::Shares => in_the_money(pair, spot()?),
                 Cover::Nothing => {
-                    let mark = prices.marks.get(&pair.short.conid).copied();
+                    let mark = prices.mark(pair.short.conid);
                     let mark = mark.ok_or(MarginError::NoMark(pair.short.conid))?;
                     numbers.naked(pair, spot()?, mark)
                 }
