@@ -3,7 +3,7 @@
 //!
 //! Invariants: nothing here reads a clock or draws a number that is not derived from the seed; money
 //! moves only by executions that the account's holder is shown; what is simulated errs against the
-//! customer (see [`fills`] and [`settlement`](self) rules).
+//! customer (rules in [`fills`] and in `settlement`).
 //!
 //! Deliberately absent: the TWS protocol (`gateway`), the desk's own view of orders (`broker`), and
 //! any knowledge of strategies.
@@ -14,13 +14,21 @@ mod config;
 mod draws;
 mod engine;
 mod entry;
+mod exercise;
 mod fees;
 pub mod fills;
 mod margining;
 mod matching;
 mod recorded;
 mod settlement;
+#[cfg(test)]
+mod settlement_tests;
 mod source;
+mod synthetic;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod timetable;
 mod view;
 
@@ -36,9 +44,7 @@ pub use source::{
     Certainty, DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource,
     RateRow, SettlementValue,
 };
-#[cfg(test)]
-mod settlement_tests;
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
+pub use synthetic::{
+    FAIR_VARIANCE_PREMIUM, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticError,
+    SyntheticMarket, UnknownScenario,
+};

@@ -39,14 +39,15 @@ pub(super) struct ExpiryPairs {
     pub pairs: Vec<ParityPair>,
 }
 
+/// Call and put by strike in millionths.
+type Strikes = BTreeMap<i64, (Option<TwoSided>, Option<TwoSided>)>;
+
 /// Calls and puts of one strike that are both quoted on both sides and fresh, by symbol and expiry.
 pub(super) fn expiry_pairs<'a>(
     standing: impl Iterator<Item = &'a Standing>,
     now: Timestamp,
 ) -> Vec<ExpiryPairs> {
-    type Sides = (Option<TwoSided>, Option<TwoSided>);
-    let mut chains: BTreeMap<(&Symbol, NaiveDate), (Timestamp, BTreeMap<i64, Sides>)> =
-        BTreeMap::new();
+    let mut chains: BTreeMap<(&Symbol, NaiveDate), (Timestamp, Strikes)> = BTreeMap::new();
     for one in standing {
         let contract = &one.contract;
         let fresh = now - one.received_at <= TimeDelta::minutes(QUOTE_AGE_MINUTES_MAX);
@@ -55,7 +56,7 @@ pub(super) fn expiry_pairs<'a>(
             continue;
         }
         let key = (&contract.symbol, contract.expiry_date);
-        let chain = chains.entry(key).or_insert((contract.expires_at, BTreeMap::new()));
+        let chain = chains.entry(key).or_insert((contract.expires_at, Strikes::new()));
         let sides = chain.1.entry(contract.strike.micros()).or_default();
         match contract.right {
             OptionRight::Call => sides.0 = two_sided,

@@ -4,6 +4,7 @@
 //! price that is not a number) is kept as text beside it. A row that names no contract at all is a
 //! fault with a reason, never dropped in silence.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -15,6 +16,9 @@ use crate::market::{
     ConId, ExerciseStyle, OptionContract, OptionQuote, OptionRight, Price, Settlement, Symbol,
     Timestamp, VendorGreeks, occ_symbol,
 };
+
+use super::RecordAccount;
+use super::sweeps::sweep_ids;
 
 /// Shares a contract of the recorded ETF options.
 const MULTIPLIER: i64 = 100;
@@ -171,4 +175,47 @@ impl ReadyRow {
                 .filter(|number| number.is_finite() && **number != 0.0)
                 .count()
     }
+}
+
+/// The rows in order of time, with their contracts and sweeps.
+pub(super) fn ready_rows(
+    mut rows: Vec<RecordedRow>,
+    start: Timestamp,
+    calendar: &Calendar,
+    account: &mut RecordAccount,
+) -> Vec<ReadyRow> {
+    rows.sort_by_key(|row| row.received_at);
+    let mut contracts: BTreeMap<ContractKey, Arc<OptionContract>> = BTreeMap::new();
+    let mut ready: Vec<ReadyRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        account.copies += (row.copies - 1).max(0);
+        if row.received_at <= start {
+            account.before_start += 1;
+            continue;
+        }
+        let contract = ContractKey::of(&row).and_then(|key| {
+            if let Some(known) = contracts.get(&key) {
+                return Ok(Arc::clone(known));
+            }
+            let contract = Arc::new(key.contract(calendar)?);
+            contracts.insert(key, Arc::clone(&contract));
+            Ok(contract)
+        });
+        match contract {
+            Ok(contract) => ready.push(ReadyRow::new(row, contract)),
+            Err(fault) => account.faults.push((row.received_at, fault)),
+        }
+    }
+    let stamps: Vec<(Symbol, ConId, Timestamp)> = ready
+        .iter()
+        .map(|row| (row.contract.symbol.clone(), row.contract.conid, row.received_at))
+        .collect();
+    for (row, sweep_id) in ready.iter_mut().zip(sweep_ids(&stamps)) {
+        row.sweep_id = sweep_id;
+    }
+    let distinct: BTreeSet<(ConId, Timestamp)> =
+        stamps.iter().map(|(_, conid, at)| (*conid, *at)).collect();
+    account.rows = ready.len();
+    account.conflicts = ready.len() - distinct.len();
+    ready
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, TimeDelta};
 
 use super::*;
-use crate::exchange::{Exchange, ExchangeConfig, ExchangeEvent};
+use crate::exchange::{Exchange, ExchangeConfig, ExchangeEvent, MarketSource as _};
 use crate::market::VendorGreeks;
 use crate::structures::testing::{price, usd};
 use crate::structures::{OrderLeg, OrderRef, OrderRequest, OrderType, Purpose};
