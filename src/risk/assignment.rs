@@ -1,9 +1,9 @@
 //! The stock that assignment could bring overnight.
 //!
 //! At each of three prices of the underlying (now, and a one-day sigma down and up) every short leg
-//! that is in the money with less extrinsic value than a stated amount counts as assigned, and every
-//! long leg of the same strategy and right in the money as exercisable against it. Notional is USD
-//! at the strikes, never negative.
+//! that is in the money with less extrinsic value than a stated amount counts as assigned, and
+//! every long leg of the same strategy and right in the money as exercisable against it. Notional
+//! is USD at the strikes, never negative.
 //!
 //! What it deliberately does not do: dividends, stock already delivered, European options.
 

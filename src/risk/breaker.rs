@@ -4,8 +4,8 @@
 //! Each cause has a ceiling. *Not knowing* reaches no-new and no further, and releases its own hold
 //! when it has been gone for a stated time and one reconciliation since was clean; after a stated
 //! number of holds in one session it latches. *Losing* may reach flatten, a volatility spike hedge,
-//! a suspected defect of the desk halt; what is latched is left by a person's reset only. A level is
-//! taken after its threshold was exceeded in so many consecutive evaluations. A measure that is
+//! a suspected defect of the desk halt; what is latched is left by a person's reset only. A level
+//! is taken after its threshold was exceeded in so many consecutive evaluations. A measure that is
 //! missing or not a number is not knowing, never losing. Outside trading (closed hours,
 //! maintenance, a recorded session without data) not knowing is no cause.
 //!
@@ -372,7 +372,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_cause_ever_exceeds_its_ceiling(
-            readings in prop::collection::vec((0_usize..14, prop::option::of(-1.0_f64..1e6)), 1..60),
+            readings in
+                prop::collection::vec((0_usize..14, prop::option::of(-1.0_f64..1e6)), 1..60),
         ) {
             let mut bench = Bench::new();
             for (cause, measured) in readings {

@@ -105,7 +105,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn loosening_a_limit_never_refuses_more(scale in 0.3_f64..3.0, combos in 1_i64..12, age in 0_i64..900) {
+    fn loosening_a_limit_never_refuses_more(
+        scale in 0.3_f64..3.0,
+        combos in 1_i64..12,
+        age in 0_i64..900,
+    ) {
         let mut desk = desk();
         desk.limits = scaled(scale);
         desk.account.profit_today = Some(usd(-3_000.0));
@@ -149,7 +153,8 @@ proptest! {
         let desk = Desk { book, ..Desk::with(&instruments) };
         let effects = check(order, &desk.inputs()).effects;
         prop_assert_eq!(effects.new_uncovered, 0);
-        prop_assert!(effects.strategy_loss_after.unwrap() <= effects.strategy_loss_before.unwrap() + 1e-6);
+        let (before, after) = (effects.strategy_loss_before, effects.strategy_loss_after);
+        prop_assert!(after.unwrap() <= before.unwrap() + 1e-6);
         prop_assert!(effects.margin_after.unwrap() <= effects.margin_before.unwrap());
         let (before, after) = (effects.assigned_before.unwrap(), effects.assigned_after.unwrap());
         prop_assert!(after.worst() <= before.worst() + 1e-6);
@@ -161,12 +166,15 @@ proptest! {
         let mut desk = Desk::with(&instruments_of(&legs));
         desk.book = Book::new(vec![strategy("condor-1", &legs, held)], Vec::new());
         let effects = check(proposed(Purpose::Close, &legs, 1), &desk.inputs()).effects;
-        let grew = effects.strategy_loss_after.unwrap() > effects.strategy_loss_before.unwrap() + 0.01;
+        let (before, after) = (effects.strategy_loss_before, effects.strategy_loss_after);
+        let grew = after.unwrap() > before.unwrap() + 0.01;
         prop_assert!(!grew || effects.class == OrderClass::Entry);
     }
 
     #[test]
-    fn the_first_sign_of_trouble_does_not_hide_the_rest(spoils in prop::collection::btree_set(0_usize..42, 1..4)) {
+    fn the_first_sign_of_trouble_does_not_hide_the_rest(
+        spoils in prop::collection::btree_set(0_usize..42, 1..4),
+    ) {
         let (mut desk, mut order) = (desk(), entry());
         for n in &spoils {
             SPOILS[*n].1(&mut desk, &mut order);

@@ -113,7 +113,7 @@ pub struct AccountLimits {
     pub look_ahead_ratio_min: f64,
     /// Contracts of one option or future, magnitude, working orders included.
     pub position_contracts_max: i64,
-    /// A short leg counts as assigned where it is in the money with less extrinsic value, USD a share.
+    /// A short leg in the money with less extrinsic value counts as assigned, USD a share.
     pub assignment_extrinsic_usd: f64,
     /// Sessions a year, for the one-day sigma.
     pub sessions_per_year: f64,

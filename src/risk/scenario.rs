@@ -187,7 +187,8 @@ impl OptionState {
         self.right.intrinsic(spot, self.strike)
     }
 
-    /// USD a share after the underlying moved by a fraction, volatility by a factor, and days passed.
+    /// USD a share after a move of the underlying by a fraction, of volatility by a factor, and
+    /// after days passed.
     pub(super) fn value(&self, spot_move: f64, vol_factor: f64, days: f64) -> Option<f64> {
         let spot = self.spot * (1.0 + spot_move);
         let years = self.years - days * YEARS_PER_DAY;

@@ -42,9 +42,7 @@ pub struct TickGrid {
 pub enum TickError {
     #[error("no tick rule for combos of {0}; add it to [ticks.combo]")]
     NoComboRule(Symbol),
-    #[error(
-        "the tick bands of {0} do not start at 0, do not ascend, or hold a step that is not positive"
-    )]
+    #[error("the tick bands of {0} do not start at 0, do not ascend, or hold a step of 0 or less")]
     BadBands(Symbol),
     #[error("an order without legs has no tick rule")]
     NoLegs,

@@ -1,5 +1,5 @@
-//! DESK 1: no leg opposite in sign to another strategy's position in the same contract (entries), nor
-//! to a working order in it (any order: the broker refuses both sides at once; an exit waits).
+//! DESK 1: no leg opposite in sign to another strategy's position in the same contract (entries),
+//! nor to a working order in it (any order: the broker refuses both sides at once; an exit waits).
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;

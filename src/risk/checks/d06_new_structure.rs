@@ -1,4 +1,5 @@
-//! DESK 6: at most so many new structures of one cluster and expiry in a session, this one included.
+//! DESK 6: at most so many new structures of one cluster and expiry in a session, this one
+//! included.
 
 use super::{Applies, Check, Finding};
 use crate::risk::book::nearest_expiry;

@@ -1,4 +1,5 @@
-//! DESK 6: maximum loss opened in the cluster within the week, this order included, as share of equity.
+//! DESK 6: maximum loss opened in the cluster within the week, this order included, as share of
+//! equity.
 
 use super::{Applies, Check, Finding};
 use crate::market::Usd;

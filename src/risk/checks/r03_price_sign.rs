@@ -1,4 +1,5 @@
-//! R3: a single contract is bought at a positive price and sold for one; a combo may have either sign.
+//! R3: a single contract is bought at a positive price and sold for one; a combo may have either
+//! sign.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;

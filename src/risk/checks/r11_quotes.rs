@@ -1,5 +1,5 @@
-//! R11: every leg has a fresh, uncrossed quote; two-sided, unless the order reduces risk and only the
-//! bid is missing.
+//! R11: every leg has a fresh, uncrossed quote; two-sided, unless the order reduces risk and only
+//! the bid is missing.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;

@@ -1,5 +1,5 @@
-//! R21: the broker's own answer: excess liquidity after the order, less what working orders tie up, as
-//! share of net liquidation. A missing answer is unevaluable.
+//! R21: the broker's own answer: excess liquidity after the order, less what working orders tie up,
+//! as share of net liquidation. A missing answer is unevaluable.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;

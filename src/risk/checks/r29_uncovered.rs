@@ -1,5 +1,5 @@
-//! R29: no short leg is newly uncovered, by strategy or account, however its strategy's working orders
-//! fill.
+//! R29: no short leg is newly uncovered, by strategy or account, however its strategy's working
+//! orders fill.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;

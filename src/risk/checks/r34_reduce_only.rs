@@ -1,4 +1,5 @@
-//! R34: an order that closes only takes off what its strategy holds, its other working orders counted.
+//! R34: an order that closes only takes off what its strategy holds, its other working orders
+//! counted.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;

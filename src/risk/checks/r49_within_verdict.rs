@@ -1,5 +1,5 @@
-//! R49: the limit stays inside the worst price; a price step stays inside the worst price and quantity
-//! of the verdict that allowed it.
+//! R49: the limit stays inside the worst price; a price step stays inside the worst price and
+//! quantity of the verdict that allowed it.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;

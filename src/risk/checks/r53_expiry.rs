@@ -1,4 +1,5 @@
-//! R53: no new exposure in a dying contract: a future in its roll window, an option on its last day.
+//! R53: no new exposure in a dying contract: a future in its roll window, an option on its last
+//! day.
 
 use super::{Applies, Check, Finding};
 use crate::market::Instrument;

@@ -1,0 +1,12 @@
+//! Orders: the price ladder, the life cycle, and reconciliation. Pure: the journal stores, the
+//! broker sends, this decides what may come next.
+//!
+//! What it deliberately does not do: judge risk (see `risk`), send, or wait.
+
+pub mod ladder;
+pub mod lifecycle;
+pub mod reconcile;
+
+pub use ladder::{Ladder, LadderError, LadderMarket, LadderParameters, Urgency};
+pub use lifecycle::{Happening, IllegalMove, OrderLife, Progress};
+pub use reconcile::{Books, Difference, DifferenceKind, Known, KnownMove, Tolerance, reconcile};
