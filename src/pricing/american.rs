@@ -15,13 +15,13 @@
 //!
 //! Accuracy against the same method with many nodes, for lives of a day to 3 years, volatilities of
 //! 5 to 80 %, rates and yields up to 10 %: within 1e-3 USD per 100 of strike, 99 of 100 options
-//! within 3e-5, half within 3e-8. Greeks are right to some 1e-5 of their size at the money, within
-//! a percent of it right above the boundary, where vega and gamma end.
+//! within 3e-5, half within 3e-8. Greeks are right to some 1e-5 of their size at the money; next to
+//! the boundary, where gamma jumps and vega ends, to 1e-2 and 5e-4 of that size.
 
 use core::f64::consts::{FRAC_PI_2, PI};
 use std::sync::LazyLock;
 
-use super::boundary::{Curve, Grid, Put, Samples};
+use super::boundary::{Curve, Grid, Problem, Put, Samples};
 use super::european::{EXPONENT_MAX, bsm_annual};
 use super::normal::{INV_SQRT_2PI, fast_cdf, fast_exp};
 use super::quadrature::gauss_legendre;
@@ -97,7 +97,7 @@ impl Exercise {
 /// A put with its boundary.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
-    put: Put,
+    problem: Problem,
     curve: Curve<NODES>,
 }
 
@@ -110,38 +110,39 @@ struct Premium {
 
 impl Kept {
     pub(super) fn new(put: Put) -> Option<Self> {
-        Some(Self { put, curve: TABLES.grid.solve(&put)? })
+        let problem = Problem::new(put);
+        Some(Self { problem, curve: TABLES.grid.solve(&problem)? })
     }
 
     /// The same option at another volatility; quicker the nearer it is.
     pub(super) fn at_vol(&self, vol: f64) -> Option<Self> {
-        let put = Put { vol, ..self.put };
-        let start = self.curve.stretched(vol / self.put.vol);
-        Some(Self { put, curve: TABLES.grid.refine(&put, start)? })
+        let problem = Problem::new(Put { vol, ..*self.put() });
+        let start = self.curve.stretched(vol / self.put().vol);
+        Some(Self { problem, curve: TABLES.grid.refine(&problem, start)? })
     }
 
     /// Vega of the European put, USD for 1.00 of volatility.
     pub(super) fn european_vega(&self) -> Option<f64> {
-        Some(european(&self.put)?.vega)
+        Some(european(self.put())?.vega)
     }
 
     pub(super) fn put(&self) -> &Put {
-        &self.put
+        &self.problem.put
     }
 
     /// Whether exercise at once is optimal.
     fn exercised(&self) -> bool {
-        let log_boundary = self.put.log_top() - self.curve.depth_now();
-        libm::log(self.put.spot / self.put.strike) <= log_boundary
+        let log_boundary = self.problem.log_top - self.curve.depth_now();
+        libm::log(self.put().spot / self.put().strike) <= log_boundary
     }
 
     fn intrinsic(&self) -> f64 {
-        self.put.strike - self.put.spot
+        self.put().strike - self.put().spot
     }
 
     /// European price plus premium inside the bounds that no rounding may cross.
     fn bounded(&self, european: f64, premium: f64) -> f64 {
-        (european + premium).min(self.put.perpetual()).max(european).max(self.intrinsic())
+        (european + premium).min(self.problem.perpetual()).max(european).max(self.intrinsic())
     }
 
     /// Price alone; `None` if it is not finite.
@@ -149,8 +150,8 @@ impl Kept {
         if self.exercised() {
             return Some(self.intrinsic());
         }
-        let european = european(&self.put)?.price;
-        let price = self.bounded(european, premium_of(&self.put, &self.curve).value);
+        let european = european(self.put())?.price;
+        let price = self.bounded(european, premium_of(&self.problem, &self.curve).value);
         price.is_finite().then_some(price)
     }
 
@@ -172,25 +173,26 @@ impl Kept {
     /// The put kept alive. `rho` is the derivative in the rate of the option that it stands for:
     /// for a call that is the yield of the put.
     fn continued(&self, right: Right) -> Option<Annual> {
-        let Put { spot, rate, dividend_yield, vol, .. } = self.put;
-        let european = european(&self.put)?;
+        let Put { spot, rate, dividend_yield, vol, .. } = *self.put();
+        let european = european(self.put())?;
         // One more step on the curve: the same linear map that the shifted curves go through.
-        let (curve, _) = TABLES.grid.step(&self.put, &self.curve);
-        let base = premium_of(&self.put, &curve);
+        let (curve, _) = TABLES.grid.step(&self.problem, &self.curve);
+        let base = premium_of(&self.problem, &curve);
         let price = self.bounded(european.price, base.value);
         let delta = (european.delta + base.delta).clamp(-1.0, 0.0);
         let gamma = (european.gamma + base.gamma).max(0.0);
         let drift = (rate - dividend_yield) * spot * delta;
         let theta = rate * price - drift - 0.5 * vol * vol * spot * spot * gamma;
         let slope = |shifted: Put, shift: f64| {
+            let shifted = Problem::new(shifted);
             let (curve, _) = TABLES.grid.step(&shifted, &self.curve);
             (premium_of(&shifted, &curve).value - base.value) / shift
         };
         let vol_shift = VOL_SHIFT * vol;
-        let vega = european.vega + slope(Put { vol: vol + vol_shift, ..self.put }, vol_shift);
+        let vega = european.vega + slope(Put { vol: vol + vol_shift, ..*self.put() }, vol_shift);
         let (european_rho, (shifted, shift)) = match right {
             Right::Put => (european.rho, self.rate_shifted()),
-            Right::Call => (-self.put.years * spot * european.delta, self.yield_shifted()),
+            Right::Call => (-self.put().years * spot * european.delta, self.yield_shifted()),
         };
         let rho = european_rho + slope(shifted, shift);
         Some(Annual { price, delta, gamma, vega: vega.max(0.0), theta, rho })
@@ -198,22 +200,22 @@ impl Kept {
 
     /// A shift away from rate = yield, where the top of the boundary has a kink, and from 0.
     fn rate_shifted(&self) -> (Put, f64) {
-        let Put { rate, dividend_yield, .. } = self.put;
+        let Put { rate, dividend_yield, .. } = *self.put();
         let shift = if dividend_yield > rate { -RATE_SHIFT_SHARE * rate } else { RATE_SHIFT };
-        (Put { rate: rate + shift, ..self.put }, shift)
+        (Put { rate: rate + shift, ..*self.put() }, shift)
     }
 
     fn yield_shifted(&self) -> (Put, f64) {
-        let Put { rate, dividend_yield, .. } = self.put;
+        let Put { rate, dividend_yield, .. } = *self.put();
         let shift =
             if dividend_yield > rate { RATE_SHIFT_SHARE * dividend_yield } else { -RATE_SHIFT };
-        (Put { dividend_yield: dividend_yield + shift, ..self.put }, shift)
+        (Put { dividend_yield: dividend_yield + shift, ..*self.put() }, shift)
     }
 
     /// From the put to the call that it stands for, whose spot is the put's strike. The price is
     /// homogeneous of degree 1 in spot and strike.
     fn mirrored(&self, put: &Annual) -> Annual {
-        let Put { spot, strike, .. } = self.put;
+        let Put { spot, strike, .. } = *self.put();
         let ratio = spot / strike;
         Annual {
             delta: ((put.price - spot * put.delta) / strike).clamp(0.0, 1.0),
@@ -238,22 +240,22 @@ fn european(put: &Put) -> Option<Annual> {
 }
 
 /// [`premium`] on the tables of production.
-fn premium_of(put: &Put, curve: &Curve<NODES>) -> Premium {
-    premium(put, curve, &TABLES.samples)
+fn premium_of(problem: &Problem, curve: &Curve<NODES>) -> Premium {
+    premium(problem, curve, &TABLES.samples)
 }
 
 /// Early-exercise premium: while the spot is below the boundary the holder, having exercised,
 /// earns the rate on the strike and does without the yield on the spot.
 #[inline]
 fn premium<const N: usize, const P: usize>(
-    put: &Put,
+    problem: &Problem,
     curve: &Curve<N>,
     samples: &Samples<N, P>,
 ) -> Premium {
-    let Put { spot, strike, years, rate, dividend_yield, vol } = *put;
-    let over_top = libm::log(spot / strike) - put.log_top();
+    let Put { spot, strike, years, rate, dividend_yield, vol } = problem.put;
+    let over_top = libm::log(spot / strike) - problem.log_top;
     let total = vol * libm::sqrt(years);
-    let drift_years = put.drift() * years;
+    let drift_years = problem.drift * years;
     let depths = samples.depths(&curve.depths);
     let (mut value, mut delta, mut gamma) = (0.0, 0.0, 0.0);
     for ((depth, sine), area) in depths.iter().zip(&samples.sines).zip(&samples.areas) {
@@ -296,12 +298,13 @@ mod tests {
         LazyLock::new(|| Reference { grid: Grid::new(), samples: Samples::new(1.0, &graded()) });
 
     fn reference(put: &Put) -> f64 {
-        let curve = REFERENCE.grid.solve(put).expect("solvable");
-        let boundary = libm::exp(put.log_top() - curve.depth_now()) * put.strike;
+        let problem = Problem::new(*put);
+        let curve = REFERENCE.grid.solve(&problem).expect("solvable");
+        let boundary = libm::exp(problem.log_top - curve.depth_now()) * put.strike;
         if put.spot <= boundary {
             return put.strike - put.spot;
         }
-        european(put).expect("valid").price + premium(put, &curve, &REFERENCE.samples).value
+        european(put).expect("valid").price + premium(&problem, &curve, &REFERENCE.samples).value
     }
 
     prop_compose! {

@@ -50,32 +50,42 @@ enum Found {
 }
 
 fn search(quote: &BsmQuote) -> Option<Found> {
-    let european = implied_vol(quote);
-    // The signs of the rates decide on exercise, not the volatility: any valid one serves here.
-    let put = match Exercise::of(&quote.at_vol(european.unwrap_or(1.0)))? {
-        Exercise::Never => return european.map(Found::European),
+    let Some(vol) = implied_vol(quote) else { return search_from_above(quote) };
+    let put = match Exercise::of(&quote.at_vol(vol))? {
+        Exercise::Never => return Some(Found::European(vol)),
         Exercise::Early(put) => put,
     };
-    let inside = quote.price > (put.strike - put.spot).max(0.0) && quote.price < put.strike;
-    if !inside {
+    if !inside_bounds(&put, quote.price) {
         return None;
     }
-    match european {
-        Some(vol) if bound(&put) < EARLY_EXERCISE_TOLERANCE_USD => Some(Found::European(vol)),
-        Some(_) => descend(&Kept::new(put)?, quote.price).map(Found::American),
-        // Below what exercise at expiry alone guarantees, or above every European price.
-        None if quote.price < put.strike * libm::exp(-put.rate * put.years) => None,
-        None => descend(&highest(&put, quote.price)?, quote.price).map(Found::American),
+    if bound(&put) < EARLY_EXERCISE_TOLERANCE_USD {
+        return Some(Found::European(vol));
     }
+    descend(&Kept::new(put)?, quote.price).map(Found::American)
 }
 
-/// The put at a volatility that makes it worth at least the price.
-fn highest(put: &Put, price: f64) -> Option<Kept> {
-    let root_years = libm::sqrt(put.years);
-    [0.125, 0.25, 0.5, 1.0]
+/// For a price above every European one, which an American option can have: from the first of a few
+/// high volatilities that makes it worth that much.
+fn search_from_above(quote: &BsmQuote) -> Option<Found> {
+    let vol_max = TOTAL_VOL_MAX / libm::sqrt(quote.years);
+    let put = match Exercise::of(&quote.at_vol(vol_max))? {
+        Exercise::Never => return None,
+        Exercise::Early(put) => put,
+    };
+    let above = quote.price >= put.strike * libm::exp(-put.rate * put.years);
+    if !(above && inside_bounds(&put, quote.price)) {
+        return None;
+    }
+    let start = [0.125, 0.25, 0.5, 1.0]
         .into_iter()
-        .filter_map(|share| Kept::new(Put { vol: share * TOTAL_VOL_MAX / root_years, ..*put }))
-        .find(|kept| kept.price().is_some_and(|worth| worth >= price))
+        .filter_map(|share| Kept::new(Put { vol: share * vol_max, ..put }))
+        .find(|kept| kept.price().is_some_and(|worth| worth >= quote.price))?;
+    descend(&start, quote.price).map(Found::American)
+}
+
+/// Above what exercise at once is worth and below the strike.
+fn inside_bounds(put: &Put, price: f64) -> bool {
+    price > (put.strike - put.spot).max(0.0) && price < put.strike
 }
 
 /// From a volatility at which the put is worth at least the price to the one at which it is worth

@@ -10,8 +10,9 @@
 //! smooth; and the nodes are solved together by Newton's method, because the fixed-point iteration
 //! of the paper diverges where the drift outweighs the volatility.
 //!
-//! Invariants: depths are within [0, depth of the perpetual boundary]; a curve is returned only if
-//! it is finite. Not here: calls (by symmetry a call is the put with spot and strike exchanged and
+//! Invariants: depths at the nodes are within [0, depth of the perpetual boundary] and finite; where
+//! Newton's method does not converge there is no curve, except that a shallow boundary may be
+//! approximate. Not here: calls (by symmetry a call is the put with spot and strike exchanged and
 //! rate and yield exchanged), puts never exercised early, and those with two boundaries; callers
 //! sort these out.
 
@@ -35,37 +36,38 @@ pub(super) struct Put {
     pub(super) vol: f64,
 }
 
-impl Put {
+/// A put and what follows from it once for all times.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Problem {
+    pub(super) put: Put,
     /// ln(B(0) / strike): the boundary just before expiry, which is its highest point.
-    pub(super) fn log_top(&self) -> f64 {
-        if self.dividend_yield > self.rate {
-            libm::log(self.rate / self.dividend_yield)
-        } else {
-            0.0
-        }
-    }
-
+    pub(super) log_top: f64,
     /// ln(B(0) / B(infinity)), from the put that never expires.
-    pub(super) fn depth_max(&self) -> f64 {
-        let variance = self.vol * self.vol;
-        let half = 0.5 - (self.rate - self.dividend_yield) / variance;
-        let power = half - libm::sqrt(half * half + 2.0 * self.rate / variance);
+    pub(super) depth_max: f64,
+    /// Drift of the logarithm of the spot, a year.
+    pub(super) drift: f64,
+}
+
+impl Problem {
+    pub(super) fn new(put: Put) -> Self {
+        let Put { rate, dividend_yield, vol, .. } = put;
+        let log_top = if dividend_yield > rate { libm::log(rate / dividend_yield) } else { 0.0 };
+        let variance = vol * vol;
+        let drift = rate - dividend_yield - 0.5 * variance;
+        let pull = -drift / variance;
+        let power = pull - libm::sqrt(pull * pull + 2.0 * rate / variance);
         let log_perpetual = libm::log(power / (power - 1.0));
-        (self.log_top() - log_perpetual).clamp(0.0, DEPTH_LIMIT)
+        let depth_max = (log_top - log_perpetual).clamp(0.0, DEPTH_LIMIT);
+        Self { put, log_top, depth_max, drift }
     }
 
     /// Value of the put that never expires, where it is kept: no put of finite life is worth more.
     pub(super) fn perpetual(&self) -> f64 {
-        let log_boundary = self.log_top() - self.depth_max();
+        let log_boundary = self.log_top - self.depth_max;
         let gain = -libm::expm1(log_boundary);
         let power = -libm::exp(log_boundary) / gain;
-        let over = libm::log(self.spot / self.strike) - log_boundary;
-        self.strike * gain * libm::exp(power * over)
-    }
-
-    /// Drift of the logarithm of the spot.
-    pub(super) fn drift(&self) -> f64 {
-        self.rate - self.dividend_yield - 0.5 * self.vol * self.vol
+        let over = libm::log(self.put.spot / self.put.strike) - log_boundary;
+        self.put.strike * gain * libm::exp(power * over)
     }
 }
 
@@ -92,6 +94,9 @@ pub(super) struct Samples<const N: usize, const L: usize> {
     pub(super) areas: [f64; L],
     /// The same weights divided by the sine.
     slopes: [f64; L],
+    /// Squares and inverses of the sines.
+    shares: [f64; L],
+    inverses: [f64; L],
     /// A row a node: what its depth contributes at each sample.
     cardinals: [[f64; L]; N],
 }
@@ -115,7 +120,8 @@ impl<const N: usize, const L: usize> Samples<N, L> {
         let sines = trigonometry.map(|(sine, _)| sine);
         let mut areas = slopes;
         areas.iter_mut().zip(&sines).for_each(|(area, sine)| *area *= sine);
-        Self { sines, areas, slopes, cardinals: columns }
+        let (shares, inverses) = (sines.map(|x| x * x), sines.map(|x| 1.0 / x));
+        Self { sines, areas, slopes, shares, inverses, cardinals: columns }
     }
 
     /// Depth of the boundary at each sample.
@@ -179,30 +185,33 @@ impl<const N: usize, const L: usize> Grid<N, L> {
     /// The boundary, from an approximate formula. Where the volatility is so small beside the drift
     /// that the samples cannot resolve the equations, and the boundary is shallow, the approximate
     /// one itself.
-    pub(super) fn solve(&self, put: &Put) -> Option<Curve<N>> {
-        if put.depth_max() <= DEPTH_FLAT {
+    pub(super) fn solve(&self, problem: &Problem) -> Option<Curve<N>> {
+        if problem.depth_max <= DEPTH_FLAT {
             return Some(Curve { depths: [0.0; N], inverse: None });
         }
-        let depths = self.nodes.each_ref().map(|node| guess(put, put.years * node.reach.powi(2)));
-        let solved = inverse(self.jacobian(put, &depths))
-            .and_then(|inverse| self.newton(put, Curve { depths, inverse: Some(inverse) }));
-        let shallow = put.depth_max() <= DEPTH_SHALLOW;
+        let depths = self
+            .nodes
+            .each_ref()
+            .map(|node| guess(problem, problem.put.years * node.reach.powi(2)));
+        let solved = inverse(self.jacobian(problem, &depths))
+            .and_then(|inverse| self.newton(problem, Curve { depths, inverse: Some(inverse) }));
+        let shallow = problem.depth_max <= DEPTH_SHALLOW;
         solved.or_else(|| shallow.then_some(Curve { depths, inverse: None }))
     }
 
     /// The boundary, from that of a put with nearly the same parameters.
-    pub(super) fn refine(&self, put: &Put, start: Curve<N>) -> Option<Curve<N>> {
-        if put.depth_max() <= DEPTH_FLAT || start.inverse.is_none() {
-            return self.solve(put);
+    pub(super) fn refine(&self, problem: &Problem, start: Curve<N>) -> Option<Curve<N>> {
+        if problem.depth_max <= DEPTH_FLAT || start.inverse.is_none() {
+            return self.solve(problem);
         }
-        self.newton(put, start).or_else(|| self.solve(put))
+        self.newton(problem, start).or_else(|| self.solve(problem))
     }
 
-    fn newton(&self, put: &Put, start: Curve<N>) -> Option<Curve<N>> {
+    fn newton(&self, problem: &Problem, start: Curve<N>) -> Option<Curve<N>> {
         let mut curve = start;
         let mut last = f64::INFINITY;
         for _ in 0..STEPS_MAX {
-            let (next, step) = self.step(put, &curve);
+            let (next, step) = self.step(problem, &curve);
             curve = next;
             if !step.is_finite() {
                 return None;
@@ -211,7 +220,7 @@ impl<const N: usize, const L: usize> Grid<N, L> {
                 return Some(curve);
             }
             if step > CHORD_CONTRACTION * last {
-                curve.inverse = Some(inverse(self.jacobian(put, &curve.depths))?);
+                curve.inverse = Some(inverse(self.jacobian(problem, &curve.depths))?);
             }
             last = step;
         }
@@ -219,12 +228,12 @@ impl<const N: usize, const L: usize> Grid<N, L> {
     }
 
     /// One step with the Jacobian of the curve, and the largest relative change of a depth.
-    pub(super) fn step(&self, put: &Put, curve: &Curve<N>) -> (Curve<N>, f64) {
+    pub(super) fn step(&self, problem: &Problem, curve: &Curve<N>) -> (Curve<N>, f64) {
         let Some(inverse) = &curve.inverse else { return (*curve, 0.0) };
-        let depth_max = put.depth_max();
+        let depth_max = problem.depth_max;
         let mut residuals = curve.depths;
         for (node, residual) in self.nodes.iter().zip(&mut residuals) {
-            *residual = node.equation(put, &curve.depths, *residual).residual;
+            *residual = node.equation(problem, &curve.depths, *residual).residual;
         }
         let mut next = *curve;
         let mut largest = 0.0_f64;
@@ -242,10 +251,10 @@ impl<const N: usize, const L: usize> Grid<N, L> {
         (next, largest)
     }
 
-    fn jacobian(&self, put: &Put, depths: &[f64; N]) -> [[f64; N]; N] {
+    fn jacobian(&self, problem: &Problem, depths: &[f64; N]) -> [[f64; N]; N] {
         let mut rows = [[0.0; N]; N];
         for (i, ((node, depth), row)) in self.nodes.iter().zip(depths).zip(&mut rows).enumerate() {
-            let equation = node.equation(put, depths, *depth);
+            let equation = node.equation(problem, depths, *depth);
             for (slot, cardinals) in row.iter_mut().zip(&node.samples.cardinals) {
                 *slot = cardinals.iter().zip(&equation.pulls).map(|(c, pull)| c * pull).sum();
             }
@@ -265,44 +274,56 @@ struct Equation<const L: usize> {
     pulls: [f64; L],
 }
 
+/// What the integrals of a node are made of, a lane a sample.
+struct Lanes<const L: usize> {
+    d1: [f64; L],
+    d2: [f64; L],
+    /// Discounted density of the strike's part.
+    earned: [f64; L],
+    /// Density and distribution of the spot's part, carried.
+    forgone: [f64; L],
+    forgone_cdf: [f64; L],
+}
+
 impl<const N: usize, const L: usize> Node<N, L> {
     /// Derivatives take numerator / denominator for B / strike, which holds at the solution.
     #[inline]
-    fn equation(&self, put: &Put, depths: &[f64; N], depth: f64) -> Equation<L> {
-        let time = put.years * self.reach * self.reach;
-        let total = put.vol * libm::sqrt(time);
-        let drift_time = put.drift() * time;
-        let log_boundary = put.log_top() - depth;
+    fn equation(&self, problem: &Problem, depths: &[f64; N], depth: f64) -> Equation<L> {
+        let Put { years, rate, dividend_yield, vol, .. } = problem.put;
+        let time = years * self.reach * self.reach;
+        let total = vol * libm::sqrt(time);
+        let inverse_total = 1.0 / total;
+        let drift_time = problem.drift * time;
+        let log_boundary = problem.log_top - depth;
         let boundary = fast_exp(log_boundary);
-        let d2 = (log_boundary + drift_time) / total;
+        let d2 = (log_boundary + drift_time) * inverse_total;
         let d1 = d2 + total;
         let pdf1 = INV_SQRT_2PI * fast_exp(-0.5 * d1 * d1);
-        let carry = fast_exp(-put.dividend_yield * time);
-        let density1 = carry * pdf1 / total;
-        let density2 = INV_SQRT_2PI * fast_exp(-put.rate * time - 0.5 * d2 * d2) / total;
+        let carry = fast_exp(-dividend_yield * time);
+        let density1 = carry * pdf1 * inverse_total;
+        let density2 = INV_SQRT_2PI * fast_exp(-rate * time - 0.5 * d2 * d2) * inverse_total;
         let mut numerator = density2;
         let mut denominator = density1 + carry * fast_cdf(d1, pdf1);
         // Derivatives of numerator - boundary * denominator in the depth.
-        let mut own = d2 / total * density2 - boundary * density1 * (d1 / total - 1.0);
-        let mut pulls = self.samples.depths(depths);
-        let rate_weight = put.rate * time / total * INV_SQRT_2PI;
-        let yield_weight = put.dividend_yield * time;
-        let Samples { sines, areas, slopes, .. } = &self.samples;
-        for (((pull, sine), area), slope) in pulls.iter_mut().zip(sines).zip(areas).zip(slopes) {
-            let other = *pull;
-            let share = sine * sine;
-            let inverse = 1.0 / (total * sine);
-            let d2 = (other - depth + drift_time * share) * inverse;
-            let d1 = d2 + total * sine;
-            let k3 = rate_weight * slope * fast_exp(-put.rate * time * share - 0.5 * d2 * d2);
-            let pdf1 = INV_SQRT_2PI * fast_exp(-0.5 * d1 * d1);
-            let carry = yield_weight * fast_exp(-yield_weight * share);
-            let k2 = carry * slope * pdf1 / total;
+        let mut own =
+            d2 * inverse_total * density2 - boundary * density1 * (d1 * inverse_total - 1.0);
+        let Lanes { d1, d2, earned, forgone, forgone_cdf } =
+            self.lanes(problem, self.samples.depths(depths).map(|other| other - depth));
+        let rate_weight = rate * time * inverse_total;
+        let yield_weight = dividend_yield * time;
+        let Samples { areas, slopes, inverses, .. } = &self.samples;
+        let weights = areas.iter().zip(slopes).zip(inverses);
+        let points = d1.iter().zip(&d2).zip(&earned).zip(forgone.iter().zip(&forgone_cdf));
+        let mut pulls = [0.0; L];
+        for ((pull, point), ((area, slope), inverse)) in pulls.iter_mut().zip(points).zip(weights) {
+            let (((d1, d2), earned), (forgone, forgone_cdf)) = point;
+            let k3 = rate_weight * slope * earned;
+            let k2 = yield_weight * inverse_total * slope * forgone;
             numerator += k3;
-            denominator += k2 + carry * area * fast_cdf(d1, pdf1);
-            let change = (-k3 * d2 - boundary * (carry * area * pdf1 - k2 * d1)) * inverse;
-            own -= change;
-            *pull = change;
+            denominator += k2 + yield_weight * area * forgone_cdf;
+            let below = yield_weight * area * forgone - k2 * d1;
+            *pull = (-k3 * d2 - boundary * below) * (inverse * inverse_total);
+            own -= *pull;
         }
         let scale = -1.0 / numerator;
         Equation {
@@ -311,4 +332,34 @@ impl<const N: usize, const L: usize> Node<N, L> {
             pulls: pulls.map(|pull| pull * scale),
         }
     }
-}
+
+    /// The samples of the integrals; `depths` are relative to that of the node. Each step is a loop
+    /// of its own so that it runs on vector registers.
+    #[inline]
+    fn lanes(&self, problem: &Problem, depths: [f64; L]) -> Lanes<L> {
+        let Put { years, rate, dividend_yield, vol, .. } = problem.put;
+        let time = years * self.reach * self.reach;
+        let total = vol * libm::sqrt(time);
+        let inverse_total = 1.0 / total;
+        let drift_time = problem.drift * time;
+        let Samples { sines, shares, inverses, .. } = &self.samples;
+        let mut d2 = depths;
+        for ((d2, share), inverse) in d2.iter_mut().zip(shares).zip(inverses) {
+            *d2 = (*d2 + drift_time * share) * (inverse * inverse_total);
+        }
+        let mut d1 = d2;
+        d1.iter_mut().zip(sines).for_each(|(d1, sine)| *d1 += total * sine);
+        let mut earned = d2;
+        for (earned, share) in earned.iter_mut().zip(shares) {
+            *earned = INV_SQRT_2PI * fast_exp(-rate * time * share - 0.5 * *earned * *earned);
+        }
+        let densities = d1.map(|d1| INV_SQRT_2PI * fast_exp(-0.5 * d1 * d1));
+        let carries = shares.map(|share| fast_exp(-dividend_yield * time * share));
+        let mut forgone_cdf = d1;
+        for ((cdf, density), carry) in forgone_cdf.iter_mut().zip(&densities).zip(&carries) {
+            *cdf = carry * fast_cdf(*cdf, *density);
+        }
+        let mut forgone = densities;
+        forgone.iter_mut().zip(&carries).for_each(|(density, carry)| *density *= carry);
+        Lanes { d1, d2, earned, forgone, forgone_cdf }
+    }

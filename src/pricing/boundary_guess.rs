@@ -2,29 +2,28 @@
 //! Li, "Analytical approximations for the critical stock prices of American options" (2009), one
 //! unknown solved by Newton's method.
 //!
-//! It is within about 2 % of the depth of the boundary and only the start of the exact iteration:
-//! nothing else may use it as a result.
+//! It is within about 2 % of the depth of the boundary. It starts the exact iteration, and stands in
+//! for its result only where `boundary` says so.
 
 use core::f64::consts::PI;
 
-use super::boundary::Put;
+use super::boundary::{Problem, Put};
 use super::normal::{INV_SQRT_2PI, fast_cdf, fast_exp};
 
 /// Newton steps at most; what is left after them is the exact iteration's to correct.
 const STEPS_MAX: usize = 6;
 /// A step below this share of the depth ends the search: QD+ itself is no better.
 const STEP_TOLERANCE: f64 = 0.02;
-
 /// The start is at least this share of the greatest depth, so that it can be doubled.
 const DEPTH_LEAST_SHARE: f64 = 1e-9;
 
 /// Approximate depth ln(B(0) / B(time)), positive, at most that of the perpetual boundary.
-pub(super) fn guess(put: &Put, time: f64) -> f64 {
-    let depth_max = put.depth_max();
-    let equation = QdPlus::new(put, time);
-    let mut depth = start(put, time).max(DEPTH_LEAST_SHARE * depth_max).min(depth_max);
+pub(super) fn guess(problem: &Problem, time: f64) -> f64 {
+    let depth_max = problem.depth_max;
+    let equation = QdPlus::new(&problem.put, time);
+    let mut depth = start(problem, time).max(DEPTH_LEAST_SHARE * depth_max).min(depth_max);
     for _ in 0..STEPS_MAX {
-        let step = equation.newton(put.log_top() - depth);
+        let step = equation.newton(problem.log_top - depth);
         // Where the equation fails by rounding the depth stays as it is.
         if !step.is_finite() {
             return depth;
@@ -42,19 +41,20 @@ pub(super) fn guess(put: &Put, time: f64) -> f64 {
 /// Where the search starts: the trigger of Bjerksund and Stensland (1993), or the short-time
 /// asymptote of a boundary that starts at the strike, ln(strike / B)^2 ~ vol^2 t ln(z), whichever
 /// lies deeper.
-fn start(put: &Put, time: f64) -> f64 {
+fn start(problem: &Problem, time: f64) -> f64 {
+    let put = &problem.put;
     let gap = put.rate - put.dividend_yield;
     let variance = put.vol * put.vol;
     // 1 / boundary, in units of the strike, at expiry and at infinity.
-    let top = libm::exp(-put.log_top());
-    let bottom = top * libm::exp(put.depth_max());
+    let top = libm::exp(-problem.log_top);
+    let bottom = top * libm::exp(problem.depth_max);
     let pace = (2.0 * put.vol * libm::sqrt(time) - gap * time).max(0.0);
     let share = -libm::expm1(-pace * top / (bottom - top));
     let depth = libm::log1p((bottom / top - 1.0) * share);
     let rate_part = gap.max(0.0).powi(2) * time / (2.0 * variance);
     let yield_part = (put.dividend_yield * time).powi(2);
     let z = 1.0 / (16.0 * PI * (rate_part + yield_part));
-    depth.max(put.vol * libm::sqrt(time * libm::log(z).max(0.0)) + put.log_top())
+    depth.max(put.vol * libm::sqrt(time * libm::log(z).max(0.0)) + problem.log_top)
 }
 
 /// The QD+ equation at one time to expiry, lengths in units of the strike.

@@ -17,7 +17,7 @@
 
 use super::Bsm;
 use super::american::Exercise;
-use super::boundary::Put;
+use super::boundary::{Problem, Put};
 use super::normal::norm_cdf;
 
 /// Early exercise worth less than this, USD a share, is neglected by the American inversion.
@@ -38,9 +38,10 @@ pub fn early_exercise_bound(input: &Bsm) -> Option<f64> {
 /// The bound for a put with one boundary.
 pub(super) fn bound(put: &Put) -> f64 {
     let Put { spot, strike, years, rate, dividend_yield, vol } = *put;
+    let problem = Problem::new(*put);
     let earning = (rate + (-dividend_yield).max(0.0)) * strike;
-    let distance = (libm::log(spot / strike) - put.log_top()) / vol;
-    let pace = put.drift() / vol;
+    let distance = (libm::log(spot / strike) - problem.log_top) / vol;
+    let pace = problem.drift / vol;
     let panel = years / f64::from(PANELS);
     let likely = |from: f64| {
         if distance <= 0.0 {
