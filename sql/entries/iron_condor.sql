@@ -160,7 +160,8 @@ judged as (
             chosen.forward_usd * chosen.upper_break_even['delta']
             - chosen.upper_break_even['price']
         ) / (chosen.call_strike - chosen.worst_price) as probability_of_profit,
-        least(1.0, 2 * chosen.beyond_probability) as probability_of_touch,
+        case when chosen.beyond_probability > 0.5 then 1.0 else 2 * chosen.beyond_probability end
+            as probability_of_touch,
         chosen.expected_value_usd,
         chosen.expected_value_neutral_usd,
         chosen.cost_usd,

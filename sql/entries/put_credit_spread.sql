@@ -145,7 +145,8 @@ judged as (
         1 - (
             chosen.break_even['price'] - chosen.forward_usd * chosen.break_even['delta']
         ) / (chosen.short_strike + chosen.worst_price) as probability_of_profit,
-        least(1.0, 2 * chosen.below_probability) as probability_of_touch,
+        case when chosen.below_probability > 0.5 then 1.0 else 2 * chosen.below_probability end
+            as probability_of_touch,
         chosen.expected_value_usd,
         chosen.expected_value_neutral_usd,
         chosen.cost_usd,
