@@ -363,3 +363,4 @@ impl<const N: usize, const L: usize> Node<N, L> {
         forgone.iter_mut().zip(&carries).for_each(|(density, carry)| *density *= carry);
         Lanes { d1, d2, earned, forgone, forgone_cdf }
     }
+}
