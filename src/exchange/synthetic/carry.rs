@@ -68,10 +68,6 @@ impl Carry {
         Ok(Self { origin, dividends })
     }
 
-    pub fn dividends(&self, etf: Etf) -> &[Dividend] {
-        self.dividends.get(etf)
-    }
-
     /// Dividends that go ex after `from` and not after `to` (seconds).
     pub fn between(&self, etf: Etf, from: i64, to: i64) -> impl Iterator<Item = &Dividend> {
         self.dividends
@@ -183,11 +179,11 @@ mod tests {
     #[test]
     fn ex_dates_follow_the_issuers_habits() {
         let (_, carry) = carry();
-        let first = |etf| carry.dividends(etf)[0].ex_date.to_string();
+        let first = |etf| carry.dividends.get(etf)[0].ex_date.to_string();
         assert_eq!(first(Etf::Spy), "2026-03-20");
         assert_eq!(first(Etf::Qqq), "2026-03-23");
         assert_eq!(first(Etf::Iwm), "2026-03-17");
-        assert_eq!(carry.dividends(Etf::Spy).len(), 8);
+        assert_eq!(carry.dividends.get(Etf::Spy).len(), 8);
     }
 
     #[test]
@@ -204,7 +200,7 @@ mod tests {
     #[test]
     fn a_forward_loses_each_dividend_on_its_way() {
         let (_, carry) = carry();
-        let ex = carry.dividends(Etf::Spy)[0];
+        let ex = carry.dividends.get(Etf::Spy)[0];
         let before = carry.forward(Etf::Spy, 690.0, (ex.ex_at - 86_400, ex.ex_at - 1));
         let after = carry.forward(Etf::Spy, 690.0, (ex.ex_at - 86_400, ex.ex_at));
         assert!((before - after - ex.amount).abs() < 1e-4);

@@ -47,11 +47,11 @@ pub(super) struct Loading {
     pub own: Option<Factor>,
 }
 
-pub(super) const FAST: Factor = Factor { kappa: 10.0, theta: 0.006, sigma: 0.34, rho: -0.8 };
-pub(super) const SLOW: Factor = Factor { kappa: 1.2, theta: 0.012, sigma: 0.14, rho: -0.7 };
+pub(super) const FAST: Factor = Factor { kappa: 8.0, theta: 0.006, sigma: 0.36, rho: -0.9 };
+pub(super) const SLOW: Factor = Factor { kappa: 1.0, theta: 0.011, sigma: 0.15, rho: -0.8 };
 pub(super) const JUMPS: Jumps = Jumps {
     rate: 1.5,
-    variance_mean: 0.05,
+    variance_mean: 0.06,
     size_mean: -0.005,
     size_per_variance: -0.3,
     size_sd: 0.012,
@@ -129,14 +129,8 @@ pub(super) fn stationary() -> [(f64, f64); 2] {
     ]
 }
 
-/// Mean and mean square of a jump of the market's return.
-fn jump_moments() -> (f64, f64) {
-    let z = JUMPS.variance_mean;
-    let mean = JUMPS.size_mean + JUMPS.size_per_variance * z;
-    let variance =
-        JUMPS.size_per_variance * JUMPS.size_per_variance * z * z + JUMPS.size_sd * JUMPS.size_sd;
-    (mean, variance + mean * mean)
-}
+/// Mean of a jump of the market's return.
+const JUMP_MEAN: f64 = JUMPS.size_mean + JUMPS.size_per_variance * JUMPS.variance_mean;
 
 /// What a jump multiplies a price by on average, less 1, for a multiple of the market's return.
 pub(super) fn jump_compensator(beta: f64) -> f64 {
@@ -153,20 +147,12 @@ fn diffusive_variance(etf: Etf, now: &Variances, time: f64) -> f64 {
     beta * beta * market + own
 }
 
-/// Expected sum of squared returns of an ETF over a time.
-pub(super) fn expected_variance(etf: Etf, now: &Variances, time: f64) -> f64 {
-    let beta = loading(etf).beta;
-    let (_, square) = jump_moments();
-    diffusive_variance(etf, now, time) + JUMPS.rate * time * beta * beta * square
-}
-
 /// Expected -2 ln(S/F) over a time, with returns `scale` times as large: what a strip of options
 /// pays for, and what the VIX is made of.
 pub(super) fn log_contract(etf: Etf, now: &Variances, scaled: Scaled) -> f64 {
     let Scaled { scale, time } = scaled;
     let beta = scale * loading(etf).beta;
-    let (mean, _) = jump_moments();
-    let jumps = 2.0 * JUMPS.rate * time * (jump_compensator(beta) - beta * mean);
+    let jumps = 2.0 * JUMPS.rate * time * (jump_compensator(beta) - beta * JUMP_MEAN);
     scale * scale * diffusive_variance(etf, now, time) + jumps
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Course {
 pub(super) struct Path {
     process: Process,
     course: Course,
-    /// The first session whose futures session has not ended, and how many sessions lie between
+    /// The first session of which something still trades, and how many sessions lie between
     /// it and the first live one.
     upcoming: usize,
     live_sessions: usize,
@@ -150,28 +150,61 @@ impl Path {
             self.last_close = state.spots;
             self.last_vix = Some(law.vix_index(&state));
         }
-        self.watch(&times, &state);
-        if state.at >= times.futures_close {
+        let fall = 1.0 - state.spots.spy / self.last_close.spy;
+        self.breaker.watch(fall, state.at, &times);
+        if state.at >= times.futures_close.max(times.options_close) {
             self.upcoming += 1;
             self.live_sessions += usize::from(times.date >= self.course.first_session);
         }
     }
+}
 
-    fn watch(&mut self, times: &SessionTimes, state: &State) {
-        if state.at <= times.open || state.at >= times.close {
-            self.breaker = Breaker::default();
+impl Breaker {
+    /// Takes SPY's fall from the last close, a fraction, at an instant of or between sessions.
+    fn watch(&mut self, fall: f64, at: i64, times: &SessionTimes) {
+        if at <= times.open || at >= times.close {
+            *self = Self::default();
             return;
         }
-        let fall = 1.0 - state.spots.spy / self.last_close.spy;
         let reached = HALT_FALLS.iter().filter(|level| fall >= **level).count();
-        if reached <= self.breaker.reached {
+        if reached <= self.reached {
             return;
         }
-        self.breaker.reached = reached;
+        self.reached = reached;
         if reached == HALT_FALLS.len() {
-            self.breaker.halted_until = times.close;
-        } else if state.at < times.close - NO_HALT_BEFORE_CLOSE_SECONDS {
-            self.breaker.halted_until = state.at + HALT_SECONDS;
+            self.halted_until = times.close;
+        } else if at < times.close - NO_HALT_BEFORE_CLOSE_SECONDS {
+            self.halted_until = at + HALT_SECONDS;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_level_halts_once_the_last_for_the_day_and_none_late_but_that() {
+        let times = SessionTimes {
+            date: NaiveDate::default(),
+            open: 0,
+            close: 23_400,
+            options_close: 24_300,
+            futures_open: -55_800,
+            futures_close: 27_000,
+        };
+        let mut breaker = Breaker::default();
+        let mut after = |fall, at| {
+            breaker.watch(fall, at, &times);
+            breaker.halted_until
+        };
+        assert_eq!(after(0.069, 100), 0);
+        assert_eq!(after(0.071, 200), 1_100);
+        assert_eq!(after(0.10, 1_200), 1_100);
+        assert_eq!(after(0.05, 1_300), 1_100);
+        assert_eq!(after(0.08, 1_400), 1_100);
+        assert_eq!(after(0.14, 22_000), 1_100);
+        assert_eq!(after(0.21, 22_500), 23_400);
+        assert_eq!(after(0.21, 23_400), 0);
     }
 }

@@ -67,10 +67,11 @@ impl Smile {
     /// Value of a call at the expiry, undiscounted.
     pub fn call(&self, strike: f64) -> f64 {
         let intrinsic = (self.forward - strike).max(0.0);
-        if self.nodes.is_empty() {
+        let distance = libm::log(self.forward / strike);
+        // The sum repeats itself beyond half its period, where no time value is left.
+        if self.nodes.is_empty() || distance.abs() * self.spacing > PI {
             return intrinsic;
         }
-        let distance = libm::log(self.forward / strike);
         let total = libm::sqrt(self.variance);
         let upper = distance / total + 0.5 * total;
         let lognormal = self.forward * norm_cdf(upper) - strike * norm_cdf(upper - total);

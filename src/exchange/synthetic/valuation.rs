@@ -65,8 +65,6 @@ impl Law {
 pub(super) struct OptionValue {
     /// USD a share.
     pub fair: f64,
-    /// Without early exercise.
-    pub european: f64,
     /// Volatility of the European value and the Greeks at it; `None` where the value says nothing
     /// about volatility.
     pub theory: Option<(f64, Valuation)>,
@@ -144,7 +142,6 @@ impl Smiles {
         let intrinsic = option.contract.right.intrinsic(spot, strike);
         OptionValue {
             fair: (european + early.max(0.0)).max(intrinsic),
-            european,
             theory: input.and_then(|input| Some((input.vol, bsm(&input)?))),
             distance: distance(strike / smile.forward(), smile.variance()),
             years,
@@ -197,7 +194,6 @@ fn vix_option(law: &Law, state: &State, option: &ListedOption) -> OptionValue {
     let greeks = |vol| black76(&Black76 { right, forward, strike, years, rate, vol });
     OptionValue {
         fair: european,
-        european,
         theory: vol.and_then(|vol| Some((vol, greeks(vol)?))),
         distance: distance(strike / forward, vix.log_variance()),
         years,

@@ -85,15 +85,17 @@ impl VarianceTime {
         for session in calendar.sessions(futures, span.from, span.to)? {
             marks.insert(session.open.timestamp(), (Phase::Futures, OVERNIGHT));
             let on = session.session_date;
-            let late_until = match calendar.session(Venue::EtfOptions, on)? {
-                Some(options) => options.close.timestamp(),
-                None => session.open.timestamp(),
-            };
-            if let Some(stocks) = calendar.session(Venue::Xnys, on)? {
+            let mut closed_from = session.close.timestamp();
+            let stocks = calendar.session(Venue::Xnys, on)?;
+            let options = calendar.session(Venue::EtfOptions, on)?;
+            if let (Some(stocks), Some(options)) = (stocks, options) {
                 mark_stocks(&mut marks, &stocks);
+                let late_until = options.close.timestamp();
+                // On half days the options outlive the futures.
+                closed_from = closed_from.max(late_until);
                 marks.insert(late_until, (Phase::Futures, OVERNIGHT));
             }
-            marks.insert(session.close.timestamp(), (Phase::Closed, CLOSED));
+            marks.insert(closed_from, (Phase::Closed, CLOSED));
         }
         Ok(Self { segments: segments(&mark_decisions(marks, decisions)), live_from })
     }
