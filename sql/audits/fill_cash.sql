@@ -1,0 +1,30 @@
+-- about: The cash of each leg trade is quantity x price x multiplier, turned round, less commission, to the cent; a future moves only its commission.
+-- audit: table
+with
+clock as (
+    select * from run
+),
+fills as (
+    select * from silver.fills
+)
+select
+    fills.exec_id,
+    fills.security_kind,
+    fills.quantity,
+    fills.price,
+    fills.commission_usd,
+    fills.cash_usd
+from fills
+inner join clock on fills.session_date = clock.session_date
+where fills.execution_kind = 'trade'
+    and (
+        fills.price is null
+        or abs(
+            fills.cash_usd + fills.commission_usd
+            + case
+                when fills.security_kind = 'FUT' then 0
+                else fills.quantity * fills.price * fills.multiplier
+            end
+        ) >= 0.005
+    )
+order by fills.exec_id
