@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use crate::market::{Timestamp, Usd};
 
 pub use holds::{BreakerChange, BreakerHold, ReconciliationRow};
-pub use orders::{Intent, Ruling};
+pub use orders::{Intent, Ruling, Verdict};
 pub use rows::{AlertRow, Changes, LegRow, OrderRow, PeakRow, StrategyRow, StrategyState};
 pub use strategies::Applied;
 
@@ -51,6 +51,16 @@ pub enum JournalError {
     Duplicate(String),
     #[error("state.db holds `{0}`, which is no value of its column")]
     Unreadable(String),
+}
+
+/// A profit that a strategy has reached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peak {
+    pub strategy_id: String,
+    pub pnl: Usd,
+    /// Of the basis.
+    pub pnl_ratio: f64,
+    pub at: Timestamp,
 }
 
 /// The open journal.
@@ -104,13 +114,7 @@ impl Journal {
     }
 
     /// Keeps the best profit of an open strategy.
-    pub fn raise_peak(
-        &mut self,
-        strategy_id: &str,
-        pnl: Usd,
-        pnl_ratio: f64,
-        at: Timestamp,
-    ) -> Result<(), JournalError> {
+    pub fn raise_peak(&mut self, peak: &Peak) -> Result<(), JournalError> {
         let work = self.begin()?;
         let raised = work.execute(
             "insert into peaks (strategy_id, peak_pnl, peak_pnl_ratio, peaked_at, change_seq)
@@ -118,13 +122,13 @@ impl Journal {
              on conflict (strategy_id) do update
                  set peak_pnl = ?2, peak_pnl_ratio = ?3, peaked_at = ?4
                  where excluded.peak_pnl_ratio > peaks.peak_pnl_ratio",
-            (strategy_id, pnl.micros(), pnl_ratio, at.timestamp_micros()),
+            (&peak.strategy_id, peak.pnl.micros(), peak.pnl_ratio, peak.at.timestamp_micros()),
         )?;
         if raised == 1 {
             let seq = schema::next_change(&work)?;
             work.execute(
                 "update peaks set change_seq = ?2 where strategy_id = ?1",
-                (strategy_id, seq),
+                (&peak.strategy_id, seq),
             )?;
         }
         Ok(work.commit()?)

@@ -17,6 +17,8 @@ mod functions;
 mod lease;
 mod ledger;
 mod live;
+#[cfg(test)]
+mod live_tests;
 mod maintenance;
 mod parquet;
 mod pinned;

@@ -33,6 +33,14 @@ pub enum Ruling {
     Denied { reason: String },
 }
 
+/// A ruling with what led to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict<'a> {
+    pub ruling: &'a Ruling,
+    /// Every check with its result, value and limit, as JSON.
+    pub checks: &'a str,
+}
+
 impl Journal {
     /// Writes the intent and its verdict in one transaction, before anything is sent. The same
     /// reference is never written twice.
@@ -42,17 +50,17 @@ impl Journal {
         ruling: &Ruling,
         at: Timestamp,
     ) -> Result<(), JournalError> {
-        self.record_with_checks(intent, ruling, "[]", at)
+        self.record_verdict(intent, Verdict { ruling, checks: "[]" }, at)
     }
 
-    /// As [`Journal::record`], with every check of the verdict as JSON.
-    pub fn record_with_checks(
+    /// As [`Journal::record`], with every check of the verdict.
+    pub fn record_verdict(
         &mut self,
         intent: &Intent,
-        ruling: &Ruling,
-        checks: &str,
+        verdict: Verdict<'_>,
         at: Timestamp,
     ) -> Result<(), JournalError> {
+        let Verdict { ruling, checks } = verdict;
         let work = self.begin()?;
         propose(&work, intent, at)?;
         let order_ref = &intent.request.order_ref;

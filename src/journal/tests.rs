@@ -108,7 +108,8 @@ fn event(order: &Intent, status: BrokerStatus, filled: i64) -> OrderEvent {
 
 fn opened(journal: &mut Journal) -> Intent {
     let open = intent("d1", Purpose::Open, 2);
-    journal.record_with_checks(&open, &Ruling::Approved, "[{\"check\":1}]", at(0)).unwrap();
+    let verdict = Verdict { ruling: &Ruling::Approved, checks: "[{\"check\":1}]" };
+    journal.record_verdict(&open, verdict, at(0)).unwrap();
     journal.mark_sent(&open.request.order_ref, 77, at(1)).unwrap();
     journal.apply_event(&event(&open, BrokerStatus::Working, 0)).unwrap();
     journal.apply_execution(&trade("g1-1", &open, 10, (2, 1.0)), &put(10, 600.0)).unwrap();
@@ -230,7 +231,7 @@ fn an_order_leaves_once_and_what_is_final_or_unknown_is_never_sent() {
     journal.mark_sent(order_ref, 1, at(1)).unwrap();
     let resent = journal.mark_sent(order_ref, 1, at(2)).unwrap_err();
     assert!(resent.to_string().contains("is sent and cannot become sent"), "{resent}");
-    assert_eq!(journal.doubt_open_orders(at(3)).unwrap(), [order_ref.clone()]);
+    assert_eq!(journal.doubt_open_orders(at(3)).unwrap(), std::slice::from_ref(order_ref));
     assert!(journal.doubt_open_orders(at(3)).unwrap().is_empty());
     let unknown = journal.mark_sent(order_ref, 1, at(4)).unwrap_err();
     assert!(matches!(unknown, JournalError::IllegalMove { .. }));
@@ -271,7 +272,10 @@ fn what_was_committed_is_there_after_a_kill() {
     // A kill closes nothing: the first connection is leaked, and its files are read as they are.
     std::mem::forget(journal);
     let mut journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.doubt_open_orders(at(1)).unwrap(), [open.request.order_ref.clone()]);
+    assert_eq!(
+        journal.doubt_open_orders(at(1)).unwrap(),
+        std::slice::from_ref(&open.request.order_ref)
+    );
     assert!(journal.mark_sent(&open.request.order_ref, 1, at(2)).is_err());
     assert_eq!(journal.watermark("ingest_seq").unwrap().as_deref(), Some("42"));
     journal.apply_event(&event(&open, BrokerStatus::Filled, 2)).unwrap();
@@ -304,7 +308,9 @@ fn every_change_is_kept_in_order() {
 fn peaks_only_rise() {
     let mut journal = Journal::in_memory().unwrap();
     for (ratio, minute) in [(0.1, 1), (0.3, 2), (0.2, 3), (0.3, 4)] {
-        journal.raise_peak("s1", usd(ratio * 100.0), ratio, at(minute)).unwrap();
+        let pnl = usd(ratio * 100.0);
+        let peak = Peak { strategy_id: "s1".into(), pnl, pnl_ratio: ratio, at: at(minute) };
+        journal.raise_peak(&peak).unwrap();
     }
     let peaks = journal.changes_since(0).unwrap().peaks;
     assert_eq!(peaks.iter().map(|p| p.peaked_at).collect::<Vec<_>>(), [at(1), at(2)]);

@@ -115,6 +115,7 @@ impl<'a> Canonical<'a> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the lake stores no other kind")]
 fn value_text(
     name: &str,
     column: &ArrayRef,

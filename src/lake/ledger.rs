@@ -55,11 +55,16 @@ struct InfoLine {
 
 #[derive(Deserialize)]
 struct OurInfo {
-    deltadesk_batch: Option<i64>,
-    deltadesk_as_of: Option<i64>,
-    deltadesk_run_id: Option<String>,
-    deltadesk_content_hash: Option<String>,
-    deltadesk_sources: Option<serde_json::Value>,
+    #[serde(rename = "deltadesk_batch")]
+    batch: Option<i64>,
+    #[serde(rename = "deltadesk_as_of")]
+    as_of: Option<i64>,
+    #[serde(rename = "deltadesk_run_id")]
+    run_id: Option<String>,
+    #[serde(rename = "deltadesk_content_hash")]
+    content_hash: Option<String>,
+    #[serde(rename = "deltadesk_sources")]
+    sources: Option<serde_json::Value>,
 }
 
 impl Ledger {
@@ -221,11 +226,11 @@ impl OurInfo {
     fn committed(self, version: u64) -> Option<Committed> {
         Some(Committed {
             version,
-            batch: self.deltadesk_batch?,
-            as_of: DateTime::from_timestamp_micros(self.deltadesk_as_of?)?,
-            run_id: self.deltadesk_run_id?,
-            content_hash: self.deltadesk_content_hash?,
-            sources: self.deltadesk_sources.unwrap_or(serde_json::Value::Null),
+            batch: self.batch?,
+            as_of: DateTime::from_timestamp_micros(self.as_of?)?,
+            run_id: self.run_id?,
+            content_hash: self.content_hash?,
+            sources: self.sources.unwrap_or(serde_json::Value::Null),
         })
     }
 }

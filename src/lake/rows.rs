@@ -97,6 +97,7 @@ impl<'a> Row<'a> {
         Ok(self.present(values).then(|| texts.value(self.at)))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other kind is a whole number")]
     pub fn maybe_int(&self, column: &str) -> Result<Option<i64>, LakeError> {
         let values = self.column(column)?;
         let at = self.at;

@@ -47,13 +47,12 @@ pub fn register(
     let catalogue = session
         .catalog(CATALOGUE)
         .ok_or_else(|| LakeError::Query(format!("the session has no catalogue {CATALOGUE}")))?;
-    let schema = match catalogue.schema(name.schema()) {
-        Some(schema) => schema,
-        None => {
-            let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
-            catalogue.register_schema(name.schema(), Arc::clone(&schema))?;
-            schema
-        }
+    let schema = if let Some(schema) = catalogue.schema(name.schema()) {
+        schema
+    } else {
+        let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+        catalogue.register_schema(name.schema(), Arc::clone(&schema))?;
+        schema
     };
     if schema.table_exist(name.name()) {
         schema.deregister_table(name.name())?;

@@ -76,10 +76,13 @@ impl TableSpec {
         let mut statements =
             DFParser::parse_sql(sql).map_err(|error| fault(error.strip_backtrace()))?;
         let create = match (statements.pop_front(), statements.pop_front()) {
-            (Some(DfStatement::Statement(statement)), None) => match *statement {
-                Statement::CreateTable(create) => create,
-                other => return Err(fault(format!("expected `create table`, found `{other}`"))),
-            },
+            (Some(DfStatement::Statement(statement)), None) => {
+                if let Statement::CreateTable(create) = *statement {
+                    create
+                } else {
+                    return Err(fault(format!("expected `create table`, found `{statement}`")));
+                }
+            }
             _ => return Err(fault("expected exactly one `create table`".to_owned())),
         };
         let name = create.name.to_string().parse()?;
@@ -117,6 +120,7 @@ impl TableSpec {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "any other kind of SQL is refused")]
 fn column_field(column: &ColumnDef) -> Result<Field, LakeError> {
     let name = column.name.value.to_lowercase();
     let required =
@@ -160,6 +164,7 @@ fn stored_field(field: &Field) -> Result<Field, LakeError> {
     Ok(Field::new(field.name(), kind, true))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "any other kind of Arrow is refused")]
 fn stored_kind(column: &str, kind: &DataType) -> Result<DataType, LakeError> {
     let refuse = |remedy| {
         Err(LakeError::UnsupportedColumn {
