@@ -5,7 +5,7 @@
 -- freshness: each run
 -- kind: incremental
 -- live: latest by conid
--- engine: deltadesk
+-- engine: portable
 with
 quotes as (
     select * from silver.option_vols
