@@ -19,6 +19,8 @@ mod ledger;
 mod live;
 #[cfg(test)]
 mod live_tests;
+#[cfg(test)]
+mod cost_tests;
 mod maintenance;
 mod parquet;
 mod pinned;

@@ -2,7 +2,7 @@
 -- grain: one row a symbol and session as delivered
 -- key: ingest_seq
 -- owner: ingest
--- live: history
+-- live: batch
 create table bronze.bars (
     symbol varchar not null,
     bar_size varchar not null,

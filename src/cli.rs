@@ -1,0 +1,68 @@
+//! The command line: what can be typed, one file a command.
+//!
+//! Exit status 0 only when what was asked was done. Errors say what, where and the next step.
+//! Nothing here decides, trades or stores.
+
+#![expect(clippy::print_stdout, reason = "the command line's output is its purpose")]
+
+mod calendar;
+mod demo;
+mod init;
+mod run;
+mod sql;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "deltadesk", version, about = "An autonomous options desk over a Delta lake")]
+struct Typed {
+    #[command(subcommand)]
+    command: Command,
+    /// The home folder; else $DELTADESK_HOME, else ./desk.
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lay out a home: settings, jobs, pipelines, sql, reference, templates to edit.
+    Init(init::Typed),
+    /// Trading days in virtual time, from market to report.
+    Demo(demo::Typed),
+    /// Run one job now.
+    Run(run::Typed),
+    /// Query the lake.
+    Sql(sql::Typed),
+    /// Sessions of an exchange: XNYS, OPT, CBOE or CME.
+    Calendar(calendar::Typed),
+}
+
+/// Runs what was typed.
+pub fn main() -> ExitCode {
+    let typed = Typed::parse();
+    start_log();
+    let home = typed.home;
+    let outcome = match typed.command {
+        Command::Init(command) => command.run(),
+        Command::Demo(command) => command.run(home),
+        Command::Run(command) => command.run(home),
+        Command::Sql(command) => command.run(home),
+        Command::Calendar(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DELTADESK_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,26 @@
+//! The composition root: files and settings in, a desk out. Each world (demo, run by hand) is one
+//! function that builds the parts; below it nothing asks which world it is in.
+
+pub mod by_hand;
+pub mod demo;
+pub mod digest;
+pub mod files;
+pub mod home;
+pub mod market_choice;
+pub mod recording;
+pub mod reference;
+pub mod report_step;
+pub mod settings;
+pub mod steps;
+pub mod summary;
+pub mod world;
+
+pub use market_choice::MarketChoice;
+pub use settings::Settings;
+pub use world::World;
+
+/// Every fault of the set, a line each.
+pub fn faults_error(faults: Vec<crate::pipeline::FileFault>) -> anyhow::Error {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("{} faults in the set of files:\n  {}", lines.len(), lines.join("\n  "))
+}

@@ -1,0 +1,51 @@
+//! The lake at one instant, for the queries of one session's report.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chrono::NaiveDate;
+
+use crate::lake::arrow::array::RecordBatch;
+use crate::lake::arrow::datatypes::{Date32Type, Schema};
+use crate::lake::datafusion::scalar::ScalarValue;
+use crate::lake::{Lake, PinnedSession, Rows, tables_read};
+use crate::market::Timestamp;
+
+/// The tables as they stood at an instant.
+pub(super) struct Tables {
+    pinned: PinnedSession,
+    pub session_date: NaiveDate,
+}
+
+impl Tables {
+    pub async fn open(
+        lake: &Lake,
+        (session_date, as_of): (NaiveDate, Timestamp),
+    ) -> anyhow::Result<Self> {
+        let pinned = lake.session_at(Some(as_of)).await?;
+        Ok(Self { pinned, session_date })
+    }
+
+    /// The newest state, to find out what there is.
+    pub async fn newest(lake: &Lake, session_date: NaiveDate) -> anyhow::Result<Self> {
+        let pinned = lake.session_at(None).await?;
+        Ok(Self { pinned, session_date })
+    }
+
+    /// Rows of a query, in which `$session_date` is the report's session. No rows where a table
+    /// that it reads was never written.
+    pub async fn rows(&self, sql: &str) -> anyhow::Result<Rows> {
+        let session = self.pinned.context();
+        let read = tables_read(session, sql)?;
+        if !read.iter().all(|table| self.pinned.versions().contains_key(table)) {
+            return Ok(Rows::new(RecordBatch::new_empty(Arc::new(Schema::empty()))));
+        }
+        let date = ScalarValue::Date32(Some(Date32Type::from_naive_date(self.session_date)));
+        let said = || format!("a query of the report failed: {sql}");
+        let frame = session.sql(sql).await.with_context(said)?;
+        let frame = frame.with_param_values(vec![("session_date", date)]).with_context(said)?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let batches = frame.collect().await.with_context(said)?;
+        Ok(Rows::of(&schema, &batches)?)
+    }
+}

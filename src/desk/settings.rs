@@ -1,0 +1,218 @@
+//! The operator's settings: as written, then checked, all faults at once, then running.
+//!
+//! Every value is written out in `deltadesk.toml`; a missing limit is an error, an unknown key is an
+//! error, and each error names the line.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::pipeline::{FileFault, Files, Params};
+use crate::risk::RiskLimits;
+
+const FILE: &str = "deltadesk.toml";
+
+/// Sections whose numbers models read as `params`, and nothing else reads.
+const PARAM_SECTIONS: [&str; 7] =
+    ["entries", "futures", "marks", "openings", "rules", "signals", "silver"];
+
+/// What becomes of an approved order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderMode {
+    /// Decide, gate and store everything; send nothing.
+    Observe,
+    Send,
+}
+
+/// Which broker stands behind the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrokerKind {
+    Paper,
+}
+
+/// `[desk]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeskSettings {
+    pub broker: BrokerKind,
+    pub orders: OrderMode,
+    /// Caps the equity that sizing and limits see.
+    pub capital_usd: f64,
+    /// Rules and entries that are switched off, by name.
+    pub switched_off: Vec<String>,
+}
+
+/// `[paper]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperSettings {
+    pub account_id: String,
+    pub initial_cash_usd: f64,
+}
+
+/// `[universe]`: which contracts a sweep asks for. Open legs are always asked for beside them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Universe {
+    pub symbols: Vec<String>,
+    pub futures: Vec<String>,
+    /// The nearest listed expiry to each of these numbers of days.
+    pub dte_targets: Vec<i64>,
+    /// Puts from this share of spot below it ...
+    pub put_below_spot_ratio: f64,
+    /// ... calls to this share above it ...
+    pub call_above_spot_ratio: f64,
+    /// ... and both rights within this share around it, where parity is read.
+    pub both_around_spot_ratio: f64,
+    /// Strikes closer together than this share of spot are thinned out.
+    pub strike_spacing_ratio: f64,
+}
+
+/// `[work]`: how an approved order is worked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkSettings {
+    /// Steps of the price ladder.
+    pub ladder_steps: u32,
+    /// Seconds an order stands at one price.
+    pub step_seconds: i64,
+    /// Share of the summed half-spreads that an exit in no hurry may give up.
+    pub exit_budget_ratio: f64,
+    /// What an urgent exit may pay beyond natural, as a share of the summed half-spreads.
+    pub urgent_collar_ratio: f64,
+}
+
+/// `[lake]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LakeSettings {
+    pub retention_days: u32,
+}
+
+/// Everything, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub desk: DeskSettings,
+    pub paper: PaperSettings,
+    pub universe: Universe,
+    pub work: WorkSettings,
+    pub lake: LakeSettings,
+    pub risk: RiskLimits,
+    pub params: Params,
+    /// SHA-256 of the file, hex.
+    pub hash: String,
+}
+
+impl Settings {
+    pub fn read(files: &Files) -> Result<Self, Vec<FileFault>> {
+        let text = files.get(FILE).map_or("", String::as_str);
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
+            vec![FileFault::new(FILE, line, error.message().trim().to_owned())]
+        })?;
+        let mut reader = Reader { text, table, faults: Vec::new() };
+        let desk = reader.section::<DeskSettings>("desk");
+        let paper = reader.section::<PaperSettings>("paper");
+        let universe = reader.section::<Universe>("universe");
+        let work = reader.section::<WorkSettings>("work");
+        let lake = reader.section::<LakeSettings>("lake");
+        let risk = reader.section::<RiskLimits>("risk");
+        let params = reader.params();
+        reader.no_other_section();
+        match (desk, paper, universe, work, lake, risk) {
+            (Some(desk), Some(paper), Some(universe), Some(work), Some(lake), Some(risk))
+                if reader.faults.is_empty() =>
+            {
+                let hash = crate::pipeline::model::hex(&Sha256::digest(text.as_bytes()));
+                Ok(Self { desk, paper, universe, work, lake, risk, params, hash })
+            }
+            _ => Err(reader.faults),
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    table: toml::Table,
+    faults: Vec<FileFault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, section: &str, key: Option<&str>, fault: String) {
+        let heading = self.text.lines().position(|line| line.trim() == format!("[{section}]"));
+        let from = heading.unwrap_or(0);
+        let key_line = key.and_then(|key| {
+            self.text.lines().skip(from + 1).position(|line| line.trim_start().starts_with(key))
+        });
+        let line = key_line.map_or(from + 1, |offset| from + 2 + offset);
+        self.faults.push(FileFault::new(FILE, line, fault));
+    }
+
+    fn section<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let Some(value) = self.table.remove(name) else {
+            let fault = format!("section [{name}] is missing; `deltadesk init` shows a whole file");
+            self.faults.push(FileFault::new(FILE, 1, fault));
+            return None;
+        };
+        match value.try_into() {
+            Ok(section) => Some(section),
+            Err(error) => {
+                let message = error.message().trim().to_owned();
+                let key = message.split('`').nth(1).map(str::to_owned);
+                self.fault(name, key.as_deref(), format!("[{name}] {message}"));
+                None
+            }
+        }
+    }
+
+    /// `[rules.take_profit] credit_ratio = 0.5` becomes `take_profit_credit_ratio`.
+    fn params(&mut self) -> Params {
+        let mut params = BTreeMap::new();
+        for section in PARAM_SECTIONS {
+            let Some(value) = self.table.remove(section) else {
+                let fault = format!("section [{section}] is missing; `deltadesk init` shows a whole file");
+                self.faults.push(FileFault::new(FILE, 1, fault));
+                continue;
+            };
+            self.collect(section, section, &value, &mut params);
+        }
+        Params(params)
+    }
+
+    fn collect(
+        &mut self,
+        path: &str,
+        prefix: &str,
+        value: &toml::Value,
+        params: &mut BTreeMap<String, f64>,
+    ) {
+        let Some(table) = value.as_table() else { return };
+        for (key, value) in table {
+            let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+            match (number, value.is_table()) {
+                (Some(number), _) if number.is_finite() => {
+                    params.insert(format!("{prefix}_{key}"), number);
+                }
+                (None, true) => self.collect(&format!("{path}.{key}"), key, value, params),
+                _ => self.fault(
+                    path,
+                    Some(key),
+                    format!("[{path}] {key} is not a finite number; models read numbers only"),
+                ),
+            }
+        }
+    }
+
+    fn no_other_section(&mut self) {
+        let others: Vec<String> = self.table.keys().cloned().collect();
+        for name in others {
+            let fault = format!("`{name}` is no section of the settings; remove it");
+            self.fault(&name, None, fault);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The steps that belong to no trade and no source: building models, writing to the lake, auditing
+//! across tables, checkpoints.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use tokio::runtime::Handle;
+
+use crate::ingest::{deliver, ops_stamp};
+use crate::lake::arrow::array::RecordBatch;
+use crate::lake::arrow::compute::concat_batches;
+use crate::lake::{Cell, Rows, Lake, TableName};
+use crate::pipeline::audit::first_row;
+use crate::pipeline::catalogue::Audit;
+use crate::pipeline::flush::{Flush, Flusher};
+use crate::pipeline::{Phase, Run, Step, StepContext};
+
+/// Runs the models of a phase.
+pub struct BuildStep {
+    pub phase: Phase,
+    /// SHA-256 of each model's text, by path.
+    pub sql_hashes: BTreeMap<String, String>,
+}
+
+impl Step for BuildStep {
+    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        let report = context.live.build(context.run, self.phase)?;
+        let mut rows: Vec<Vec<Cell>> = Vec::new();
+        for (path, count) in report.rows_out.iter().filter(|(_, count)| *count > 0) {
+            let hash = self.sql_hashes.get(path).cloned().unwrap_or_default();
+            let mut row: Vec<Cell> =
+                vec![path.as_str().into(), (*count as i64).into(), 0_i64.into(), hash.into(), Cell::Null];
+            row.extend(ops_stamp(context.run));
+            rows.push(row);
+        }
+        let names = [
+            "model",
+            "rows_out",
+            "rows_quarantined",
+            "sql_hash",
+            "wall_duration_ms",
+            "as_of",
+            "run_id",
+            "session_date",
+        ];
+        deliver(context, &TableName::new("ops", "model_runs"), &names, &rows)?;
+        Ok(Vec::new())
+    }
+}
+
+/// Writes what is pending to the lake, one commit a table.
+pub struct FlushStep {
+    pub flusher: Flusher,
+    pub which: Flush,
+}
+
+impl Step for FlushStep {
+    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        self.flusher.flush(context, self.which)?;
+        Ok(Vec::new())
+    }
+}
+
+/// Runs the audits across tables on the lake; an offending row fails the day.
+pub struct AuditStep {
+    pub runtime: Handle,
+    pub audits: Vec<Audit>,
+}
+
+impl Step for AuditStep {
+    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        let mut failed = Vec::new();
+        let mut rows: Vec<Vec<Cell>> = Vec::new();
+        for audit in &self.audits {
+            let offenders = self
+                .runtime
+                .block_on(offending_rows(context.lake, audit, context.run))
+                .with_context(|| format!("{}: the audit cannot run", audit.path))?;
+            let detail = if offenders.num_rows() == 0 { String::new() } else { first_row(&offenders) };
+            let mut row: Vec<Cell> =
+                vec![audit.name.as_str().into(), (offenders.num_rows() as i64).into(), detail.clone().into()];
+            row.extend(ops_stamp(context.run));
+            rows.push(row);
+            if offenders.num_rows() > 0 {
+                failed.push(format!(
+                    "{}: {} offending rows, first: {detail}",
+                    audit.path,
+                    offenders.num_rows()
+                ));
+            }
+        }
+        let names = ["audit", "offending_rows", "detail", "as_of", "run_id", "session_date"];
+        deliver(context, &TableName::new("ops", "data_tests"), &names, &rows)?;
+        if !failed.is_empty() {
+            bail!("the day does not close:\n  {}", failed.join("\n  "));
+        }
+        Ok(Vec::new())
+    }
+}
+
+async fn offending_rows(lake: &Lake, audit: &Audit, run: &Run) -> anyhow::Result<RecordBatch> {
+    let pinned = lake.session_at(Some(run.as_of)).await?;
+    let session = pinned.context();
+    crate::pipeline::live::register_run(session, run)?;
+    let frame = session.sql(&audit.sql).await?;
+    let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
+    Ok(concat_batches(&schema, &frame.collect().await?)?)
+}
+
+/// Writes Delta checkpoints, so that opening a table stays cheap.
+pub struct CheckpointStep {
+    pub runtime: Handle,
+}
+
+impl Step for CheckpointStep {
+    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        self.runtime.block_on(context.lake.checkpoint_all())?;
+        Ok(Vec::new())
+    }
+}
+
+/// What a query of a step gives back.
+pub async fn query(lake: &Lake, sql: &str, run: &Run) -> anyhow::Result<Rows> {
+    let pinned = lake.session_at(Some(run.as_of)).await?;
+    let session = pinned.context();
+    let frame = session.sql(sql).await?;
+    let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
+    Ok(Rows::new(concat_batches(&schema, &frame.collect().await?)?))
+}

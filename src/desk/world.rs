@@ -1,0 +1,411 @@
+//! A desk in virtual time: every part built and handed to the steps that need it, and the loop that
+//! drives each event to its end before the next.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use chrono::NaiveDate;
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Runtime;
+
+use crate::broker::Feed;
+use crate::broker::paper::PaperBroker;
+use crate::exchange::DividendRow;
+use crate::ingest::{
+    AccountStep, ChainWindow, ChainsStep, FuturesStep, RatesStep, ReferenceStep, Sequence, Shared,
+    UnderlyingsStep,
+};
+use crate::journal::Journal;
+use crate::lake::{Rows, Lake};
+use crate::market::sessions::{Calendar, Venue};
+use crate::market::{Clock as _, Symbol, Timestamp, Usd, VirtualClock};
+use crate::pipeline::model::hex;
+use crate::pipeline::step::read_pipelines;
+use crate::pipeline::{
+    Catalogue, FileFault, Files, Flush, Flusher, LiveTables, Phase, Pipeline, Run, Step,
+    StepContext,
+};
+use crate::trade::{
+    Task, TradeSettings, Trader, TraderParts, TraderStep, Transmission, WorkParameters, shared,
+};
+
+use super::report_step::ReportStep;
+use super::settings::{OrderMode, Settings};
+use super::steps::{AuditStep, BuildStep, CheckpointStep, FlushStep};
+
+/// Names of all steps, as pipelines write them.
+pub const STEPS: [&str; 19] = [
+    "audit.cross",
+    "build.close",
+    "build.silver",
+    "build.sweep",
+    "flush.bronze",
+    "flush.derived",
+    "ingest.account",
+    "ingest.chains",
+    "ingest.futures",
+    "ingest.rates",
+    "ingest.reference",
+    "ingest.underlyings",
+    "journal.peaks",
+    "journal.publish",
+    "lake.checkpoint",
+    "report.daily",
+    "trade.act",
+    "trade.observe",
+    "trade.reconcile",
+];
+
+/// The files of a home, read and checked.
+pub struct Plans {
+    pub settings: Settings,
+    pub catalogue: Catalogue,
+    pub pipelines: BTreeMap<String, Pipeline>,
+    /// `reference/dividends.csv`.
+    pub dividends: Vec<DividendRow>,
+}
+
+impl Plans {
+    /// Every fault of every file at once.
+    pub fn read(files: &Files) -> Result<Self, Vec<FileFault>> {
+        let settings = Settings::read(files);
+        let catalogue = Catalogue::read(files);
+        let pipelines = read_pipelines(files, &STEPS);
+        let dividends = super::reference::dividends(files);
+        match (settings, catalogue, pipelines, dividends) {
+            (Ok(settings), Ok(mut catalogue), Ok(pipelines), Ok(dividends)) => {
+                catalogue.switch_off(&settings.desk.switched_off);
+                Ok(Self { settings, catalogue, pipelines, dividends })
+            }
+            (settings, catalogue, pipelines, dividends) => Err(settings
+                .err()
+                .into_iter()
+                .chain(catalogue.err())
+                .chain(pipelines.err())
+                .chain(dividends.err())
+                .flatten()
+                .collect()),
+        }
+    }
+}
+
+/// What a world is built from.
+pub struct WorldParts {
+    pub plans: Plans,
+    pub files: Files,
+    pub lake: Lake,
+    pub journal: Journal,
+    pub broker: PaperBroker,
+    pub calendar: Arc<Calendar>,
+    pub start: Timestamp,
+    pub reports: std::path::PathBuf,
+}
+
+/// A desk that runs.
+pub struct World {
+    pub clock: VirtualClock,
+    pub calendar: Arc<Calendar>,
+    pub broker: Shared<PaperBroker>,
+    pub journal: Shared<Journal>,
+    pub live: LiveTables,
+    pub lake: Lake,
+    pub runtime: Runtime,
+    /// Option rows delivered to bronze so far.
+    pub delivered: Rc<Cell<i64>>,
+    pub reports: std::path::PathBuf,
+    trader: Shared<Trader<PaperBroker>>,
+    pipelines: BTreeMap<String, Pipeline>,
+    steps: BTreeMap<&'static str, Box<dyn Step>>,
+    session_date: Option<NaiveDate>,
+}
+
+impl World {
+    /// Builds every part. `runtime` does the lake's work; nothing decides on it.
+    pub fn new(parts: WorldParts, runtime: Runtime) -> anyhow::Result<Self> {
+        let WorldParts { plans, files, lake, journal, broker, calendar, start, reports } = parts;
+        let handle = runtime.handle().clone();
+        let live = LiveTables::new(&plans.catalogue, &plans.settings.params, handle.clone())?;
+        let broker = shared(broker);
+        let journal = shared(journal);
+        let sequence = shared(Sequence::default());
+        let flusher = Flusher::new(handle.clone());
+        let delivered = Rc::new(Cell::new(0));
+        let trader = shared(Trader::new(TraderParts {
+            broker: Rc::clone(&broker),
+            journal: Rc::clone(&journal),
+            sequence: Rc::clone(&sequence),
+            calendar: Arc::clone(&calendar),
+            flusher: flusher.clone(),
+            settings: trade_settings(&plans)?,
+        }));
+        let steps = StepParts {
+            plans: &plans,
+            files: &files,
+            broker: &broker,
+            sequence: &sequence,
+            trader: &trader,
+            flusher: &flusher,
+            handle: &handle,
+            delivered: &delivered,
+            reports: &reports,
+        }
+        .build()?;
+        for spec in live.stored()? {
+            runtime.block_on(lake.create(&spec))?;
+        }
+        Ok(Self {
+            clock: VirtualClock::starting_at(start),
+            calendar,
+            broker,
+            journal,
+            live,
+            lake,
+            runtime,
+            delivered,
+            reports,
+            trader,
+            pipelines: plans.pipelines,
+            steps,
+            session_date: None,
+        })
+    }
+
+    /// Moves the market and the clock to an instant, working orders on the way: each of their steps
+    /// is an event of its own.
+    pub fn advance_to(&mut self, at: Timestamp) -> anyhow::Result<()> {
+        loop {
+            let next = self.trader.borrow().next_work_at().filter(|next| *next < at);
+            let target = next.unwrap_or(at);
+            self.clock.advance_to(target);
+            self.broker.borrow_mut().advance_to(target)?;
+            if next.is_none() {
+                return Ok(());
+            }
+            let run = self.run_at(&format!("work-{}", target.format("%Y%m%dT%H%M%SZ")), target)?;
+            let trader = Rc::clone(&self.trader);
+            let mut context =
+                StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+            let mut trader = trader.borrow_mut();
+            if trader.take_events(&mut context)? {
+                trader.reconcile(&mut context)?;
+            }
+            trader.work(&mut context)?;
+        }
+    }
+
+    /// Runs one pipeline now; the lines that its steps want read.
+    pub fn run_pipeline(&mut self, name: &str, run_id: &str) -> anyhow::Result<Vec<String>> {
+        let steps = self
+            .pipelines
+            .get(name)
+            .ok_or_else(|| anyhow!("there is no pipelines/{name}.toml"))?
+            .steps
+            .clone();
+        let run = self.run_at(run_id, self.clock.now())?;
+        if self.session_date != Some(run.session_date) {
+            self.live.roll_to(run.session_date)?;
+            self.session_date = Some(run.session_date);
+        }
+        let mut lines = Vec::new();
+        for step_name in &steps {
+            let step = self
+                .steps
+                .get_mut(step_name.as_str())
+                .ok_or_else(|| anyhow!("no step is called {step_name}"))?;
+            let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+            let said = step.run(&mut context).with_context(|| {
+                format!("job run {run_id}, pipeline {name}, step {step_name}")
+            })?;
+            lines.extend(said);
+        }
+        Ok(lines)
+    }
+
+    /// A query on everything that the lake holds.
+    pub fn ask(&self, sql: &str) -> anyhow::Result<Rows> {
+        self.runtime.block_on(async {
+            let pinned = self.lake.session_at(None).await?;
+            let frame = pinned.context().sql(sql).await?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let batches = frame.collect().await?;
+            Ok(Rows::new(crate::lake::arrow::compute::concat_batches(&schema, &batches)?))
+        })
+    }
+
+    /// The identity of a run at an instant. An evening belongs to the session before it.
+    pub fn run_at(&self, run_id: &str, as_of: Timestamp) -> anyhow::Result<Run> {
+        let local = as_of.with_timezone(&chrono_tz::America::New_York).date_naive();
+        let session = match self.calendar.session(Venue::Xnys, local)? {
+            Some(session) => session,
+            None => self.calendar.previous_session(Venue::Xnys, local)?,
+        };
+        let previous = self.calendar.previous_session(Venue::Xnys, session.session_date)?;
+        let phase = if as_of < session.open {
+            "pre"
+        } else if as_of < session.close {
+            "regular"
+        } else {
+            "post"
+        };
+        Ok(Run {
+            run_id: run_id.to_owned(),
+            as_of,
+            session_date: session.session_date,
+            previous_session_date: previous.session_date,
+            session_open_at: session.open,
+            session_close_at: session.close,
+            session_phase: phase.to_owned(),
+        })
+    }
+}
+
+fn trade_settings(plans: &Plans) -> anyhow::Result<TradeSettings> {
+    let settings = &plans.settings;
+    let commission = settings
+        .params
+        .0
+        .get("marks_commission_usd_contract")
+        .ok_or_else(|| anyhow!("deltadesk.toml: [marks] commission_usd_contract is missing"))?;
+    let mut hash = Sha256::new();
+    for model in &plans.catalogue.models {
+        hash.update(model.sql.as_bytes());
+    }
+    Ok(TradeSettings {
+        limits: settings.risk.clone(),
+        work: WorkParameters {
+            steps: settings.work.ladder_steps,
+            step: chrono::Duration::seconds(settings.work.step_seconds),
+            exit_budget_ratio: settings.work.exit_budget_ratio,
+            urgent_collar_ratio: settings.work.urgent_collar_ratio,
+        },
+        transmission: match settings.desk.orders {
+            OrderMode::Observe => Transmission::Observe,
+            OrderMode::Send => Transmission::Send,
+        },
+        capital: Usd::from_f64(settings.desk.capital_usd)
+            .ok_or_else(|| anyhow!("deltadesk.toml: [desk] capital_usd is no amount"))?,
+        opening_cash: Usd::from_f64(settings.paper.initial_cash_usd)
+            .ok_or_else(|| anyhow!("deltadesk.toml: [paper] initial_cash_usd is no amount"))?,
+        commission_usd_contract: *commission,
+        settings_hash: settings.hash.clone(),
+        sql_hash: hex(&hash.finalize()),
+    })
+}
+
+struct StepParts<'a> {
+    plans: &'a Plans,
+    files: &'a Files,
+    broker: &'a Shared<PaperBroker>,
+    sequence: &'a Shared<Sequence>,
+    trader: &'a Shared<Trader<PaperBroker>>,
+    flusher: &'a Flusher,
+    handle: &'a tokio::runtime::Handle,
+    delivered: &'a Rc<Cell<i64>>,
+    reports: &'a std::path::Path,
+}
+
+impl StepParts<'_> {
+    fn build(&self) -> anyhow::Result<BTreeMap<&'static str, Box<dyn Step>>> {
+        let mut steps = self.ingest();
+        let hashes = self
+            .plans
+            .catalogue
+            .models
+            .iter()
+            .map(|model| (model.path.clone(), model.sql_hash()))
+            .collect::<BTreeMap<_, _>>();
+        for (name, phase) in [
+            ("build.silver", Phase::Silver),
+            ("build.sweep", Phase::Sweep),
+            ("build.close", Phase::Close),
+        ] {
+            steps.insert(name, Box::new(BuildStep { phase, sql_hashes: hashes.clone() }));
+        }
+        for (name, which) in [("flush.bronze", Flush::Bronze), ("flush.derived", Flush::Derived)] {
+            steps.insert(name, Box::new(FlushStep { flusher: self.flusher.clone(), which }));
+        }
+        for (name, task) in [
+            ("journal.peaks", Task::Peaks),
+            ("journal.publish", Task::Publish),
+            ("trade.act", Task::Act),
+            ("trade.observe", Task::Observe),
+            ("trade.reconcile", Task::Reconcile),
+        ] {
+            steps.insert(name, Box::new(TraderStep { trader: Rc::clone(self.trader), task }));
+        }
+        let audits = self.plans.catalogue.cross_audits().cloned().collect();
+        steps.insert("audit.cross", Box::new(AuditStep { runtime: self.handle.clone(), audits }));
+        steps.insert("lake.checkpoint", Box::new(CheckpointStep { runtime: self.handle.clone() }));
+        let report = ReportStep::new(
+            self.handle.clone(),
+            self.files,
+            &self.broker.borrow().description(),
+            self.reports.to_owned(),
+        )?;
+        steps.insert("report.daily", Box::new(report));
+        Ok(steps)
+    }
+
+    fn ingest(&self) -> BTreeMap<&'static str, Box<dyn Step>> {
+        let universe = &self.plans.settings.universe;
+        let symbols: Vec<Symbol> = universe.symbols.iter().map(|name| Symbol::new(name)).collect();
+        let roots: Vec<Symbol> = universe.futures.iter().map(|name| Symbol::new(name)).collect();
+        let bar_symbols = symbols.iter().chain(&roots).cloned().collect();
+        let (feed, sequence) = (self.broker, self.sequence);
+        let mut steps: BTreeMap<&'static str, Box<dyn Step>> = BTreeMap::new();
+        steps.insert(
+            "ingest.reference",
+            Box::new(ReferenceStep {
+                feed: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                bar_symbols,
+                delivered: BTreeSet::new(),
+            }),
+        );
+        steps.insert(
+            "ingest.rates",
+            Box::new(RatesStep {
+                feed: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                last: Vec::new(),
+            }),
+        );
+        steps.insert(
+            "ingest.underlyings",
+            Box::new(UnderlyingsStep {
+                feed: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                symbols: symbols.clone(),
+            }),
+        );
+        steps.insert(
+            "ingest.futures",
+            Box::new(FuturesStep { feed: Rc::clone(feed), sequence: Rc::clone(sequence), roots }),
+        );
+        steps.insert(
+            "ingest.account",
+            Box::new(AccountStep { broker: Rc::clone(feed), sequence: Rc::clone(sequence) }),
+        );
+        steps.insert(
+            "ingest.chains",
+            Box::new(ChainsStep {
+                broker: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                symbols,
+                window: ChainWindow {
+                    dte_targets: universe.dte_targets.clone(),
+                    put_below_spot_ratio: universe.put_below_spot_ratio,
+                    call_above_spot_ratio: universe.call_above_spot_ratio,
+                    both_around_spot_ratio: universe.both_around_spot_ratio,
+                    strike_spacing_ratio: universe.strike_spacing_ratio,
+                },
+                described: BTreeSet::new(),
+                delivered: Rc::clone(self.delivered),
+            }),
+        );
+        steps
+    }
+}

@@ -1,0 +1,269 @@
+//! Option chains: the universe's contracts and every open leg, or what a recorded market delivered.
+
+use std::cell::Cell as Flag;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::broker::{Broker, DeliveredQuote, Feed};
+use crate::exchange::sweep_ids;
+use crate::lake::{Cell, TableName};
+use crate::market::{ConId, OptionContract, OptionQuote, Symbol, Timestamp, TwoSided, UnderlyingQuote};
+use crate::pipeline::{Run, Step, StepContext};
+
+use super::universe::{Window, select};
+use super::{Completeness, Sequence, Shared, deliver, record_sweep, sweep_id};
+
+/// The window in which contracts are asked for; the numbers of `[universe]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainWindow {
+    pub dte_targets: Vec<i64>,
+    pub put_below_spot_ratio: f64,
+    pub call_above_spot_ratio: f64,
+    pub both_around_spot_ratio: f64,
+    pub strike_spacing_ratio: f64,
+}
+
+/// One quote a contract of the universe.
+pub struct ChainsStep<B> {
+    pub broker: Shared<B>,
+    pub sequence: Shared<Sequence>,
+    pub symbols: Vec<Symbol>,
+    pub window: ChainWindow,
+    /// Contracts whose details are in bronze already.
+    pub described: BTreeSet<ConId>,
+    /// Rows delivered so far, for the account of a recorded market.
+    pub delivered: Rc<Flag<i64>>,
+}
+
+const QUOTES: [&str; 25] = [
+    "conid",
+    "occ_symbol",
+    "symbol",
+    "expiry_date",
+    "strike_usd",
+    "option_right",
+    "bid",
+    "ask",
+    "last",
+    "bid_size",
+    "ask_size",
+    "volume",
+    "open_interest",
+    "vendor_vol",
+    "vendor_delta",
+    "vendor_gamma",
+    "vendor_theta",
+    "vendor_vega",
+    "unrepresentable",
+    "quoted_at",
+    "received_at",
+    "ingest_seq",
+    "sweep_id",
+    "run_id",
+    "session_date",
+];
+
+const CONTRACTS: [&str; 18] = [
+    "conid",
+    "occ_symbol",
+    "symbol",
+    "security_kind",
+    "local_symbol",
+    "expiry_date",
+    "strike_usd",
+    "option_right",
+    "multiplier",
+    "min_tick",
+    "exercise_style",
+    "settlement",
+    "last_trade_at",
+    "expires_at",
+    "received_at",
+    "ingest_seq",
+    "run_id",
+    "session_date",
+];
+
+impl<B: Broker + Feed> Step for ChainsStep<B> {
+    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        let delivered = self.broker.borrow_mut().take_rows();
+        if !delivered.is_empty() {
+            return self.take_delivered(context, &delivered);
+        }
+        let open_legs: BTreeSet<ConId> =
+            self.broker.borrow().positions().iter().map(|position| position.conid).collect();
+        for symbol in self.symbols.clone() {
+            self.sweep(context, &symbol, &open_legs)?;
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl<B: Broker + Feed> ChainsStep<B> {
+    fn sweep(
+        &mut self,
+        context: &mut StepContext<'_>,
+        symbol: &Symbol,
+        open_legs: &BTreeSet<ConId>,
+    ) -> anyhow::Result<()> {
+        let listed = self.broker.borrow().option_contracts(symbol);
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let spot = self.broker.borrow().underlying_quote(symbol).and_then(|quote| spot_of(&quote));
+        let window = Window {
+            dte_targets: &self.window.dte_targets,
+            put_below_spot_ratio: self.window.put_below_spot_ratio,
+            call_above_spot_ratio: self.window.call_above_spot_ratio,
+            both_around_spot_ratio: self.window.both_around_spot_ratio,
+            strike_spacing_ratio: self.window.strike_spacing_ratio,
+        };
+        let asked = select(&window, &listed, spot, context.run.session_date, open_legs);
+        self.describe(context, &asked)?;
+        let mut counts = Completeness { asked: asked.len() as i64, ..Completeness::default() };
+        let mut rows = Vec::new();
+        let sweep = sweep_id("chains", symbol.as_str(), context.run.as_of);
+        for contract in &asked {
+            let Some(quote) = self.broker.borrow().option_quote(contract.conid) else { continue };
+            counts.received += 1;
+            counts.two_sided += i64::from(TwoSided::new(quote.bid, quote.ask).is_some());
+            let delivery = Delivery {
+                contract,
+                right_text: contract.right.as_str(),
+                quote: &quote,
+                unrepresentable: None,
+                received_at: context.run.as_of,
+                sweep_id: &sweep,
+            };
+            rows.push(delivery.row(self.sequence.borrow_mut().next(), context.run));
+        }
+        deliver(context, &TableName::new("bronze", "option_quotes"), &QUOTES, &rows)?;
+        self.delivered.set(self.delivered.get() + rows.len() as i64);
+        record_sweep(context, "chains", symbol.as_str(), counts)
+    }
+
+    /// Rows of a recorded chain: written as they came, in the sweeps that their stamps form.
+    fn take_delivered(
+        &mut self,
+        context: &mut StepContext<'_>,
+        delivered: &[DeliveredQuote],
+    ) -> anyhow::Result<Vec<String>> {
+        let contracts: BTreeMap<ConId, Arc<OptionContract>> = delivered
+            .iter()
+            .map(|row| (row.contract.conid, Arc::clone(&row.contract)))
+            .collect();
+        self.describe(context, &contracts.into_values().collect::<Vec<_>>())?;
+        let stamps: Vec<(Symbol, ConId, Timestamp)> = delivered
+            .iter()
+            .map(|row| (row.contract.symbol.clone(), row.contract.conid, row.received_at))
+            .collect();
+        let sweeps = sweep_ids(&stamps);
+        let mut rows = Vec::new();
+        let mut counts: BTreeMap<Symbol, Completeness> = BTreeMap::new();
+        for (row, sweep) in delivered.iter().zip(&sweeps) {
+            let count = counts.entry(row.contract.symbol.clone()).or_default();
+            count.asked += 1;
+            count.received += 1;
+            count.two_sided += i64::from(TwoSided::new(row.quote.bid, row.quote.ask).is_some());
+            let delivery = Delivery {
+                contract: &row.contract,
+                right_text: &row.right_text,
+                quote: &row.quote,
+                unrepresentable: row.unrepresentable.as_deref(),
+                received_at: row.received_at,
+                sweep_id: sweep,
+            };
+            rows.push(delivery.row(self.sequence.borrow_mut().next(), context.run));
+        }
+        deliver(context, &TableName::new("bronze", "option_quotes"), &QUOTES, &rows)?;
+        self.delivered.set(self.delivered.get() + rows.len() as i64);
+        for (symbol, count) in counts {
+            record_sweep(context, "chains", symbol.as_str(), count)?;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Contract details of what bronze does not know yet.
+    fn describe(
+        &mut self,
+        context: &mut StepContext<'_>,
+        contracts: &[Arc<OptionContract>],
+    ) -> anyhow::Result<()> {
+        let mut rows = Vec::new();
+        for contract in contracts.iter().filter(|contract| self.described.insert(contract.conid)) {
+            rows.push(contract_row(contract, self.sequence.borrow_mut().next(), context.run));
+        }
+        deliver(context, &TableName::new("bronze", "contracts"), &CONTRACTS, &rows)
+    }
+}
+
+fn spot_of(quote: &UnderlyingQuote) -> Option<f64> {
+    let two_sided = TwoSided::new(quote.bid, quote.ask).map(TwoSided::mid);
+    two_sided.or(quote.last).map(crate::market::Price::to_f64)
+}
+
+struct Delivery<'a> {
+    contract: &'a OptionContract,
+    right_text: &'a str,
+    quote: &'a OptionQuote,
+    unrepresentable: Option<&'a str>,
+    received_at: Timestamp,
+    sweep_id: &'a str,
+}
+
+impl Delivery<'_> {
+    fn row(&self, ingest_seq: i64, run: &Run) -> Vec<Cell> {
+        let Self { contract, quote, .. } = self;
+        vec![
+            contract.conid.0.into(),
+            (&*contract.occ_symbol).into(),
+            contract.symbol.as_str().into(),
+            contract.expiry_date.into(),
+            contract.strike.into(),
+            self.right_text.into(),
+            quote.bid.into(),
+            quote.ask.into(),
+            quote.last.into(),
+            quote.bid_size.into(),
+            quote.ask_size.into(),
+            quote.volume.into(),
+            quote.open_interest.into(),
+            quote.vendor.vol.into(),
+            quote.vendor.delta.into(),
+            quote.vendor.gamma.into(),
+            quote.vendor.theta.into(),
+            quote.vendor.vega.into(),
+            self.unrepresentable.into(),
+            quote.quoted_at.into(),
+            self.received_at.into(),
+            ingest_seq.into(),
+            self.sweep_id.into(),
+            run.run_id.clone().into(),
+            run.session_date.into(),
+        ]
+    }
+}
+
+fn contract_row(contract: &OptionContract, ingest_seq: i64, run: &Run) -> Vec<Cell> {
+    vec![
+        contract.conid.0.into(),
+        (&*contract.occ_symbol).into(),
+        contract.symbol.as_str().into(),
+        "OPT".into(),
+        Cell::Null,
+        contract.expiry_date.into(),
+        contract.strike.into(),
+        contract.right.as_str().into(),
+        contract.multiplier.into(),
+        contract.min_tick.into(),
+        contract.style.as_str().into(),
+        contract.settlement.as_str().into(),
+        contract.last_trade_at.into(),
+        contract.expires_at.into(),
+        run.as_of.into(),
+        ingest_seq.into(),
+        run.run_id.clone().into(),
+        run.session_date.into(),
+    ]
+}

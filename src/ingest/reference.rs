@@ -1,0 +1,199 @@
+//! Reference data through the market's own door: rates, dividends, events, and daily bars (a year
+//! of them before the first session, then each session's after its close).
+
+use std::collections::BTreeSet;
+
+use crate::broker::{Bar, Feed, Rate};
+use crate::lake::{Cell, TableName};
+use crate::market::Symbol;
+use crate::pipeline::{Run, Step, StepContext};
+
+use super::{Sequence, Shared, deliver};
+
+/// Publishes what the feed knows beside quotes.
+pub struct ReferenceStep<F> {
+    pub feed: Shared<F>,
+    pub sequence: Shared<Sequence>,
+    /// Symbols and roots whose bars are kept.
+    pub bar_symbols: Vec<Symbol>,
+    /// Bars that are in bronze already.
+    pub delivered: BTreeSet<(Symbol, chrono::NaiveDate)>,
+}
+
+const BARS: [&str; 13] = [
+    "symbol",
+    "bar_size",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "implied_vol",
+    "source",
+    "received_at",
+    "ingest_seq",
+    "run_id",
+    "session_date",
+];
+const RATES: [&str; 9] = [
+    "maturity_date",
+    "rate",
+    "rate_error",
+    "source",
+    "valid_through",
+    "received_at",
+    "ingest_seq",
+    "run_id",
+    "session_date",
+];
+const DIVIDENDS: [&str; 10] = [
+    "symbol",
+    "ex_date",
+    "amount_usd",
+    "certainty",
+    "source",
+    "valid_through",
+    "received_at",
+    "ingest_seq",
+    "run_id",
+    "session_date",
+];
+const EVENTS: [&str; 8] = [
+    "event_name",
+    "event_at",
+    "source",
+    "valid_through",
+    "received_at",
+    "ingest_seq",
+    "run_id",
+    "session_date",
+];
+
+/// Publishes the rates whenever they have changed: a recorded market measures them as it goes.
+pub struct RatesStep<F> {
+    pub feed: Shared<F>,
+    pub sequence: Shared<Sequence>,
+    pub last: Vec<Rate>,
+}
+
+impl<F: Feed> Step for RatesStep<F> {
+    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        let rates = self.feed.borrow().rates();
+        if rates == self.last {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<Vec<Cell>> = rates
+            .iter()
+            .map(|rate| {
+                let mut row = vec![
+                    rate.maturity_date.into(),
+                    rate.rate.into(),
+                    rate.rate_error.into(),
+                    rate.source.clone().into(),
+                    rate.valid_through.into(),
+                ];
+                row.extend(stamp(&self.sequence, context.run));
+                row
+            })
+            .collect();
+        self.last = rates;
+        deliver(context, &TableName::new("bronze", "rates"), &RATES, &rows)?;
+        Ok(Vec::new())
+    }
+}
+
+/// The last four columns of every reference table.
+fn stamp(sequence: &Shared<Sequence>, run: &Run) -> [Cell; 4] {
+    [
+        run.as_of.into(),
+        sequence.borrow_mut().next().into(),
+        run.run_id.clone().into(),
+        run.session_date.into(),
+    ]
+}
+
+impl<F: Feed> Step for ReferenceStep<F> {
+    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        self.dividends(context)?;
+        self.events(context)?;
+        self.bars(context)?;
+        Ok(Vec::new())
+    }
+}
+
+impl<F: Feed> ReferenceStep<F> {
+    fn dividends(&self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
+        let rows: Vec<Vec<Cell>> = self
+            .feed
+            .borrow()
+            .dividends()
+            .into_iter()
+            .map(|dividend| {
+                let mut row = vec![
+                    dividend.symbol.as_str().into(),
+                    dividend.ex_date.into(),
+                    dividend.amount.into(),
+                    dividend.certainty.into(),
+                    dividend.source.into(),
+                    dividend.valid_through.into(),
+                ];
+                row.extend(stamp(&self.sequence, context.run));
+                row
+            })
+            .collect();
+        deliver(context, &TableName::new("bronze", "dividends"), &DIVIDENDS, &rows)
+    }
+
+    fn events(&self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
+        let rows: Vec<Vec<Cell>> = self
+            .feed
+            .borrow()
+            .events()
+            .into_iter()
+            .map(|event| {
+                let mut row = vec![
+                    event.event_name.into(),
+                    event.event_at.into(),
+                    event.source.into(),
+                    event.valid_through.into(),
+                ];
+                row.extend(stamp(&self.sequence, context.run));
+                row
+            })
+            .collect();
+        deliver(context, &TableName::new("bronze", "events"), &EVENTS, &rows)
+    }
+
+    fn bars(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
+        let mut bars = if self.delivered.is_empty() { self.feed.borrow().history() } else { Vec::new() };
+        for symbol in &self.bar_symbols {
+            bars.extend(self.feed.borrow().daily_bar(symbol, context.run.session_date));
+        }
+        let mut rows = Vec::new();
+        for bar in bars {
+            if self.delivered.insert((bar.symbol.clone(), bar.session)) {
+                rows.push(self.bar_row(bar, context.run));
+            }
+        }
+        deliver(context, &TableName::new("bronze", "bars"), &BARS, &rows)
+    }
+
+    /// A bar belongs to its own session, whenever it is delivered.
+    fn bar_row(&self, bar: Bar, run: &Run) -> Vec<Cell> {
+        vec![
+            bar.symbol.as_str().into(),
+            "1 day".into(),
+            bar.open.into(),
+            bar.high.into(),
+            bar.low.into(),
+            bar.close.into(),
+            bar.volume.into(),
+            bar.implied_vol.into(),
+            bar.source.into(),
+            run.as_of.into(),
+            self.sequence.borrow_mut().next().into(),
+            run.run_id.clone().into(),
+            bar.session.into(),
+        ]
+    }
+}

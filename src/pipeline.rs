@@ -1,0 +1,23 @@
+//! Models read from `sql/`, steps read from `pipelines/`, and the live tables on which both run.
+//!
+//! A rule names tables, never where they live: the same text runs here on in-memory tables after
+//! each sweep and on the lake in batch. Invariants: models run in the order of their lineage; a
+//! table holds what its `live` header says; what fails a table audit is never kept.
+//! This module knows no trading word and places no order.
+
+pub mod audit;
+pub mod catalogue;
+pub mod flush;
+pub mod live;
+pub mod model;
+pub mod model_test;
+pub mod retention;
+pub mod run;
+pub mod step;
+
+pub use catalogue::{Catalogue, Files};
+pub use flush::{Flush, Flusher};
+pub use live::{BuildReport, LiveTables, Phase};
+pub use model::{FileFault, Kind, Model, Retention, Role};
+pub use run::{Params, Run};
+pub use step::{Pipeline, Step, StepContext};

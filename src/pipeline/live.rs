@@ -1,0 +1,474 @@
+//! The live tables: every table as it stands now, in memory, with one physical plan a model.
+//!
+//! Invariants: a model's plan is made once and run again and again over the current contents; a
+//! delivery is visible to the next build and is also kept for the lake until it is taken; bronze
+//! micro-batches are consumed by exactly one build.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use tokio::runtime::Handle;
+
+use crate::lake::arrow::array::{
+    ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use crate::lake::arrow::compute::concat_batches;
+use crate::lake::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use crate::lake::{
+    LiveTable, PreparedQuery, SessionContext, TableName, TableSpec, new_session,
+};
+
+use super::audit::{AuditOutcome, PendingAudits};
+use super::catalogue::Catalogue;
+use super::model::{Kind, Model, Retention, Role};
+use super::retention::{date32, merge, roll_session};
+use super::run::{Params, Run};
+
+/// Which models a build runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Typed rows only: the incremental models and what they read.
+    Silver,
+    /// After each sweep: everything but the close models.
+    Sweep,
+    /// At the session's close: everything.
+    Close,
+}
+
+impl Phase {
+    fn runs(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Ephemeral | Kind::Incremental => true,
+            Kind::Snapshot => self != Self::Silver,
+            Kind::Close => self == Self::Close,
+        }
+    }
+}
+
+/// What a build did.
+#[derive(Debug, Clone, Default)]
+pub struct BuildReport {
+    /// Rows out a model, in the order in which they ran.
+    pub rows_out: Vec<(String, usize)>,
+    pub audits: Vec<AuditOutcome>,
+}
+
+struct Slot {
+    provider: Arc<LiveTable>,
+    schema: SchemaRef,
+    retention: Retention,
+    key: Vec<String>,
+    stored: bool,
+    held: Vec<RecordBatch>,
+    pending: Vec<RecordBatch>,
+}
+
+struct Planned {
+    model: Model,
+    query: PreparedQuery,
+    audits: PendingAudits,
+}
+
+/// All tables, all plans, and the rows not yet taken to the lake.
+pub struct LiveTables {
+    runtime: Handle,
+    session: SessionContext,
+    run_table: Arc<LiveTable>,
+    params_table: Option<(SchemaRef, Arc<LiveTable>)>,
+    slots: BTreeMap<TableName, Slot>,
+    contracts: BTreeMap<TableName, TableSpec>,
+    planned: Vec<Planned>,
+}
+
+impl LiveTables {
+    /// Plans every model in the order of its lineage. Faults name the model's file.
+    pub fn new(catalogue: &Catalogue, params: &Params, runtime: Handle) -> anyhow::Result<Self> {
+        let session = new_session()?;
+        let run_table = Arc::new(LiveTable::new(run_schema()));
+        let mut tables = Self {
+            runtime,
+            session,
+            run_table: Arc::clone(&run_table),
+            params_table: None,
+            slots: BTreeMap::new(),
+            contracts: BTreeMap::new(),
+            planned: Vec::new(),
+        };
+        tables.session.register_table("run", run_table)?;
+        tables.register_params(params)?;
+        for (name, contract) in &catalogue.contracts {
+            let schema = nullable(contract.spec.arrow_schema());
+            let slot = Slot::new(schema, contract.live.clone(), contract.key.clone(), true);
+            tables.register(name, slot)?;
+            tables.contracts.insert(name.clone(), contract.spec.clone());
+        }
+        for index in super::catalogue::lineage(&tables.session, &catalogue.models)? {
+            if let Some(model) = catalogue.models.get(index) {
+                tables.plan(model, catalogue)?;
+            }
+        }
+        Ok(tables)
+    }
+
+    fn register(&mut self, name: &TableName, slot: Slot) -> anyhow::Result<()> {
+        crate::lake::register(&self.session, name, Arc::clone(&slot.provider) as _)?;
+        self.slots.insert(name.clone(), slot);
+        Ok(())
+    }
+
+    fn register_params(&mut self, params: &Params) -> anyhow::Result<()> {
+        let fields: Vec<Field> =
+            params.0.keys().map(|name| Field::new(name, DataType::Float64, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let table = Arc::new(LiveTable::new(Arc::clone(&schema)));
+        self.session.register_table("params", Arc::clone(&table) as _)?;
+        self.params_table = Some((schema, table));
+        self.set_params(params)
+    }
+
+    /// Replaces the row of `params`; its columns are those given at the start.
+    pub fn set_params(&mut self, params: &Params) -> anyhow::Result<()> {
+        let Some((schema, table)) = &self.params_table else { return Ok(()) };
+        let columns: Vec<ArrayRef> = schema
+            .fields()
+            .iter()
+            .map(|field| Arc::new(Float64Array::from(vec![params.0.get(field.name()).copied()])) as _)
+            .collect();
+        if !columns.is_empty() {
+            table.set(vec![RecordBatch::try_new(Arc::clone(schema), columns)?]);
+        }
+        Ok(())
+    }
+
+    /// Empties every table; for tests of single models.
+    pub fn empty(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.held.clear();
+            slot.pending.clear();
+            slot.publish();
+        }
+    }
+
+    /// Makes the table hold exactly these rows; for tests of single models.
+    pub fn hold(&mut self, table: &TableName, rows: RecordBatch) -> anyhow::Result<()> {
+        let slot = self.slots.get_mut(table).ok_or_else(|| anyhow!("no table is called {table}"))?;
+        slot.held = vec![rows];
+        slot.publish();
+        Ok(())
+    }
+
+    /// Runs one model over what the tables hold and keeps nothing.
+    pub fn run_alone(&mut self, path: &str, run: &Run) -> anyhow::Result<RecordBatch> {
+        self.set_run(run)?;
+        let planned = self
+            .planned
+            .iter_mut()
+            .find(|planned| planned.model.path == path)
+            .ok_or_else(|| anyhow!("{path} is no model"))?;
+        let rows = self.runtime.block_on(planned.query.run())?;
+        Ok(concat_batches(&planned.query.schema(), &rows)?)
+    }
+
+    fn plan(&mut self, model: &Model, catalogue: &Catalogue) -> anyhow::Result<()> {
+        let query = self
+            .runtime
+            .block_on(PreparedQuery::new(&self.session, &union_text(model)))
+            .with_context(|| format!("{}: the statement cannot be planned", model.path))?;
+        let schema = nullable(&query.schema());
+        match self.slots.get(&model.table) {
+            Some(slot) if slot.schema == schema => {}
+            Some(slot) => {
+                return Err(anyhow!(
+                    "{}: columns differ from the other parts of {}: {:?} instead of {:?}",
+                    model.path,
+                    model.table,
+                    names_and_types(&schema),
+                    names_and_types(&slot.schema)
+                ));
+            }
+            None => {
+                let stored = model.kind != Kind::Ephemeral;
+                let mut key = model.key.clone();
+                if model.role != Role::Table {
+                    key = union_key(model);
+                }
+                let slot = Slot::new(Arc::clone(&schema), model.live.clone(), key, stored);
+                self.register(&model.table, slot)?;
+            }
+        }
+        let audits = self.runtime.block_on(PendingAudits::new(
+            &self.session,
+            &model.table,
+            &schema,
+            &catalogue.audits,
+        ))?;
+        self.planned.push(Planned { model: model.clone(), query, audits });
+        Ok(())
+    }
+
+    /// The table's columns, where it exists.
+    pub fn schema(&self, table: &TableName) -> Option<SchemaRef> {
+        self.slots.get(table).map(|slot| Arc::clone(&slot.schema))
+    }
+
+    /// The contract of a bronze or ops table.
+    pub fn contract(&self, table: &TableName) -> Option<&TableSpec> {
+        self.contracts.get(table)
+    }
+
+    /// Every table that goes to the lake, as it is stored there.
+    pub fn stored(&self) -> anyhow::Result<Vec<TableSpec>> {
+        let stored = self.slots.iter().filter(|(_, slot)| slot.stored);
+        stored.map(|(name, slot)| Ok(TableSpec::from_schema(name.clone(), &slot.schema)?)).collect()
+    }
+
+    /// Key columns of each stored table.
+    pub fn keys(&self) -> BTreeMap<TableName, Vec<String>> {
+        let stored = self.slots.iter().filter(|(_, slot)| slot.stored);
+        stored.map(|(name, slot)| (name.clone(), slot.key.clone())).collect()
+    }
+
+    /// What the table holds now.
+    pub fn rows(&self, table: &TableName) -> anyhow::Result<RecordBatch> {
+        let slot = self.slots.get(table).ok_or_else(|| anyhow!("no table is called {table}"))?;
+        Ok(concat_batches(&slot.schema, &slot.held)?)
+    }
+
+    /// New rows from the desk's own hands: visible to the next build, kept for the lake.
+    pub fn deliver(&mut self, table: &TableName, rows: &RecordBatch) -> anyhow::Result<()> {
+        let slot = self.slots.get_mut(table).ok_or_else(|| anyhow!("no table is called {table}"))?;
+        slot.take(rows).with_context(|| format!("rows for {table} do not fit its columns"))
+    }
+
+    /// Runs every model of the phase, in lineage order, then empties the micro-batches.
+    pub fn build(&mut self, run: &Run, phase: Phase) -> anyhow::Result<BuildReport> {
+        self.set_run(run)?;
+        let mut report = BuildReport::default();
+        let mut planned = std::mem::take(&mut self.planned);
+        let outcome = planned
+            .iter_mut()
+            .filter(|planned| phase.runs(planned.model.kind))
+            .try_for_each(|planned| self.run_model(planned, &mut report));
+        self.planned = planned;
+        outcome?;
+        for slot in self.slots.values_mut().filter(|slot| slot.retention == Retention::Batch) {
+            slot.held.clear();
+            slot.publish();
+        }
+        Ok(report)
+    }
+
+    fn run_model(&mut self, planned: &mut Planned, report: &mut BuildReport) -> anyhow::Result<()> {
+        let model = &planned.model;
+        let batches = self
+            .runtime
+            .block_on(planned.query.run())
+            .with_context(|| format!("{}: the statement failed", model.path))?;
+        let slot = self
+            .slots
+            .get_mut(&model.table)
+            .ok_or_else(|| anyhow!("no table is called {}", model.table))?;
+        let rows = conform(&slot.schema, &concat_batches(&planned.query.schema(), &batches)?)?;
+        let audited = self.runtime.block_on(planned.audits.apply(rows, &slot.key))?;
+        report.rows_out.push((model.path.clone(), audited.kept.num_rows()));
+        if first_part(&planned.model, report) && slot.retention == Retention::Run {
+            slot.held.clear();
+        }
+        slot.take_part(&audited.kept)?;
+        if let Some(rejected) = audited.rejected {
+            self.quarantine(&rejected, &audited.outcomes)?;
+        }
+        report.audits.extend(audited.outcomes);
+        Ok(())
+    }
+
+    fn quarantine(
+        &mut self,
+        rejected: &RecordBatch,
+        outcomes: &[AuditOutcome],
+    ) -> anyhow::Result<()> {
+        let name = TableName::new("silver", "quarantine");
+        let slot = self
+            .slots
+            .get_mut(&name)
+            .ok_or_else(|| anyhow!("rows failed an audit and there is no {name} to hold them"))?;
+        let reasons: Vec<&str> = outcomes
+            .iter()
+            .filter(|outcome| outcome.offending_rows > 0)
+            .map(|outcome| outcome.audit.as_str())
+            .collect();
+        let rows = super::audit::quarantined(&slot.schema, rejected, &reasons.join(", "))?;
+        slot.take_part(&rows)?;
+        Ok(())
+    }
+
+    fn set_run(&mut self, run: &Run) -> anyhow::Result<()> {
+        self.run_table.set(vec![run_row(run)?]);
+        Ok(())
+    }
+
+    /// A new session begins: yesterday's rows leave the session tables, expired contracts leave the
+    /// latest-row tables.
+    pub fn roll_to(&mut self, session: chrono::NaiveDate) -> anyhow::Result<()> {
+        for slot in self.slots.values_mut() {
+            let held = std::mem::take(&mut slot.held);
+            slot.held = roll_session(&slot.retention, held, session)?;
+            slot.publish();
+        }
+        Ok(())
+    }
+
+    /// Takes the rows that have not gone to the lake, a table at a time, for the tables named by
+    /// `wanted`.
+    pub fn take_pending(
+        &mut self,
+        wanted: impl Fn(&TableName) -> bool,
+    ) -> Vec<(TableName, SchemaRef, Vec<RecordBatch>)> {
+        self.slots
+            .iter_mut()
+            .filter(|(name, slot)| slot.stored && !slot.pending.is_empty() && wanted(name))
+            .map(|(name, slot)| {
+                (name.clone(), Arc::clone(&slot.schema), std::mem::take(&mut slot.pending))
+            })
+            .collect()
+    }
+}
+
+impl Slot {
+    fn new(schema: SchemaRef, retention: Retention, key: Vec<String>, stored: bool) -> Self {
+        let provider = Arc::new(LiveTable::new(Arc::clone(&schema)));
+        Self { provider, schema, retention, key, stored, held: Vec::new(), pending: Vec::new() }
+    }
+
+    fn publish(&self) {
+        self.provider.set(self.held.clone());
+    }
+
+    fn take(&mut self, rows: &RecordBatch) -> anyhow::Result<()> {
+        let rows = conform(&self.schema, rows)?;
+        self.take_part(&rows)
+    }
+
+    /// Like a delivery, of rows that already have the table's schema. A `run` table is emptied by
+    /// the build before its first part, so that the parts of a union add up.
+    fn take_part(&mut self, rows: &RecordBatch) -> anyhow::Result<()> {
+        if rows.num_rows() > 0 && self.stored {
+            self.pending.push(rows.clone());
+        }
+        let retention = match &self.retention {
+            Retention::Run => &Retention::History,
+            other => other,
+        };
+        let held = std::mem::take(&mut self.held);
+        self.held = merge(retention, &self.schema, held, rows.clone())?;
+        self.publish();
+        Ok(())
+    }
+}
+
+/// True where no earlier part of the same table ran in this build.
+fn first_part(model: &Model, report: &BuildReport) -> bool {
+    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    match model.role {
+        Role::Table => true,
+        Role::Rule { .. } | Role::Entry { .. } => {
+            let same = folder(&model.path);
+            report.rows_out.iter().filter(|(path, _)| folder(path) == same).count() == 1
+        }
+    }
+}
+
+/// The statement of a rule or entry, with its name and priority in front and the run behind.
+fn union_text(model: &Model) -> String {
+    let (label, name, priority) = match &model.role {
+        Role::Table => return model.sql.clone(),
+        Role::Rule { name, priority } => ("rule", name, priority),
+        Role::Entry { name, priority } => ("entry", name, priority),
+    };
+    format!(
+        "select '{name}' as {label}, cast({priority} as bigint) as priority, part.*, \
+         run.as_of, run.run_id, run.session_date from ({}) as part cross join run",
+        model.sql
+    )
+}
+
+fn union_key(model: &Model) -> Vec<String> {
+    let columns: &[&str] = match model.role {
+        Role::Rule { .. } => &["as_of", "rule", "scope", "subject_id"],
+        Role::Entry { .. } => &["as_of", "entry", "symbol"],
+        Role::Table => &[],
+    };
+    columns.iter().map(|column| (*column).to_owned()).collect()
+}
+
+/// Every column nullable: what a plan believes about NULL is no contract.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn names_and_types(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
+}
+
+/// The same rows under the table's own schema; columns are matched by name.
+fn conform(schema: &SchemaRef, rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let column = rows
+            .column_by_name(field.name())
+            .ok_or_else(|| anyhow!("column `{}` is missing", field.name()))?;
+        columns.push(crate::lake::arrow::compute::cast(column, field.data_type())?);
+    }
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+fn instant() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// Columns of the one-row table `run`.
+pub fn run_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("run_id", DataType::Utf8, false),
+        Field::new("as_of", instant(), false),
+        Field::new("session_date", DataType::Date32, false),
+        Field::new("previous_session_date", DataType::Date32, false),
+        Field::new("session_open_at", instant(), false),
+        Field::new("session_close_at", instant(), false),
+        Field::new("session_phase", DataType::Utf8, false),
+    ]))
+}
+
+/// The row of `run`.
+pub fn run_row(run: &Run) -> anyhow::Result<RecordBatch> {
+    let at = |instant: crate::market::Timestamp| -> ArrayRef {
+        Arc::new(
+            TimestampMicrosecondArray::from(vec![instant.timestamp_micros()]).with_timezone("UTC"),
+        )
+    };
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec![run.run_id.as_str()])),
+        at(run.as_of),
+        Arc::new(Date32Array::from(vec![date32(run.session_date)])),
+        Arc::new(Date32Array::from(vec![date32(run.previous_session_date)])),
+        at(run.session_open_at),
+        at(run.session_close_at),
+        Arc::new(StringArray::from(vec![run.session_phase.as_str()])),
+    ];
+    Ok(RecordBatch::try_new(run_schema(), columns)?)
+}
+
+/// Gives a session that reads the lake the same one-row table `run`.
+pub fn register_run(session: &SessionContext, run: &Run) -> anyhow::Result<()> {
+    let table = LiveTable::new(run_schema());
+    table.set(vec![run_row(run)?]);
+    session.register_table("run", Arc::new(table))?;
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Act and settle: decisions become proposals, proposals pass the gate, approvals go to the broker,
+//! the broker's news comes back, and the broker's truth is held against ours.
+//!
+//! Invariants: an intent and its verdict are in the journal before anything is sent; what is sent is
+//! what the gate approved; one decision is acted on once; an order is worked inside the worst price
+//! of its approval and nowhere else. Nothing here makes a price, a signal or a rule.
+
+mod act;
+mod entry;
+mod events;
+mod exit;
+mod inputs;
+mod market;
+mod publish;
+mod settle;
+mod steps;
+mod work;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::ingest::{Sequence, Shared};
+use crate::journal::{AlertRow, Journal};
+use crate::market::sessions::Calendar;
+use crate::market::{Symbol, Timestamp, Usd};
+use crate::pipeline::Flusher;
+use crate::risk::{Breaker, RiskLimits};
+use crate::structures::OrderRef;
+
+use work::Working;
+
+pub use inputs::PnlToday;
+pub use steps::{Task, TraderStep};
+pub use work::WorkParameters;
+
+/// What becomes of an approved order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transmission {
+    /// Decide, gate and store everything; send nothing.
+    Observe,
+    Send,
+}
+
+/// The numbers and identities that trading needs from the settings.
+#[derive(Debug, Clone)]
+pub struct TradeSettings {
+    pub limits: RiskLimits,
+    pub work: WorkParameters,
+    pub transmission: Transmission,
+    /// Caps the equity that sizing and limits see.
+    pub capital: Usd,
+    /// Cash of the account before our first execution.
+    pub opening_cash: Usd,
+    /// Commission and fees of one contract, one way.
+    pub commission_usd_contract: f64,
+    pub settings_hash: String,
+    /// SHA-256 over the texts of all models.
+    pub sql_hash: String,
+}
+
+/// The desk's hands.
+pub struct Trader<B> {
+    broker: Shared<B>,
+    journal: Shared<Journal>,
+    sequence: Shared<Sequence>,
+    calendar: Arc<Calendar>,
+    flusher: Flusher,
+    settings: TradeSettings,
+    /// Number of the last change that was copied to ops.
+    published: i64,
+    working: BTreeMap<OrderRef, Working>,
+    /// Underlyings whose truth is in dispute: no entries.
+    blocked: BTreeSet<Symbol>,
+    breaker: Breaker,
+    clean_reconciliation_at: Option<Timestamp>,
+    pnl: PnlToday,
+    gate_runs: i64,
+    reconciliations: i64,
+    /// Cash that the executions told so far leave.
+    cash: Usd,
+}
+
+/// Something that the operator must know.
+struct Alert<'a> {
+    id: String,
+    severity: &'a str,
+    subject: &'a str,
+    message: String,
+}
+
+/// What a trader is made of.
+pub struct TraderParts<B> {
+    pub broker: Shared<B>,
+    pub journal: Shared<Journal>,
+    pub sequence: Shared<Sequence>,
+    pub calendar: Arc<Calendar>,
+    pub flusher: Flusher,
+    pub settings: TradeSettings,
+}
+
+impl<B> Trader<B> {
+    pub fn new(parts: TraderParts<B>) -> Self {
+        let TraderParts { broker, journal, sequence, calendar, flusher, settings } = parts;
+        let settings_cash = settings.opening_cash;
+        Self {
+            broker,
+            journal,
+            sequence,
+            calendar,
+            flusher,
+            settings,
+            published: 0,
+            working: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            breaker: Breaker::default(),
+            clean_reconciliation_at: None,
+            pnl: PnlToday::default(),
+            gate_runs: 0,
+            reconciliations: 0,
+            cash: settings_cash,
+        }
+    }
+
+    /// Puts an alert into the journal's outbox; the same id is one alert.
+    fn alert(&self, alert: &Alert<'_>, at: Timestamp) -> anyhow::Result<()> {
+        tracing::warn!(
+            alert.severity = alert.severity,
+            alert.subject = alert.subject,
+            "{}",
+            alert.message
+        );
+        self.journal.borrow_mut().raise_alert(&AlertRow {
+            alert_id: alert.id.clone(),
+            severity: alert.severity.to_owned(),
+            subject: alert.subject.to_owned(),
+            message: alert.message.clone(),
+            raised_at: at,
+        })?;
+        Ok(())
+    }
+}
+
+/// A shared part, for the composition root.
+pub fn shared<T>(part: T) -> Rc<RefCell<T>> {
+    Rc::new(RefCell::new(part))
+}

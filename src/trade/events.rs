@@ -1,0 +1,152 @@
+//! The broker's news: into bronze as it came, into the journal as what it means.
+
+use crate::broker::{Broker, BrokerEvent, Feed};
+use crate::ingest::deliver;
+use crate::journal::Applied;
+use crate::lake::{Cell, TableName};
+use crate::pipeline::StepContext;
+use crate::structures::{Execution, OrderEvent};
+
+use super::{Alert, Trader};
+
+const ORDER_EVENTS: [&str; 12] = [
+    "order_ref",
+    "perm_id",
+    "status",
+    "filled_quantity",
+    "remaining_quantity",
+    "limit_price",
+    "reason",
+    "occurred_at",
+    "received_at",
+    "ingest_seq",
+    "run_id",
+    "session_date",
+];
+
+const EXECUTIONS: [&str; 18] = [
+    "exec_id",
+    "order_ref",
+    "perm_id",
+    "group_id",
+    "execution_kind",
+    "conid",
+    "symbol",
+    "security_kind",
+    "quantity",
+    "price",
+    "multiplier",
+    "commission_usd",
+    "cash_usd",
+    "executed_at",
+    "received_at",
+    "ingest_seq",
+    "run_id",
+    "session_date",
+];
+
+impl<B: Broker + Feed> Trader<B> {
+    /// Takes what happened at the broker since the last call. True where something was filled or
+    /// booked.
+    pub fn take_events(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<bool> {
+        let events = self.broker.borrow_mut().take_events();
+        let mut orders = Vec::new();
+        let mut executions = Vec::new();
+        for event in &events {
+            match event {
+                BrokerEvent::Order(event) => {
+                    orders.push(self.order_cells(event, context));
+                    self.journal.borrow_mut().apply_event(event)?;
+                }
+                BrokerEvent::Execution(execution) => {
+                    executions.push(self.execution_cells(execution, context)?);
+                    self.cash += execution.cash;
+                    self.apply(execution)?;
+                }
+            }
+        }
+        deliver(context, &TableName::new("bronze", "order_events"), &ORDER_EVENTS, &orders)?;
+        deliver(context, &TableName::new("bronze", "executions"), &EXECUTIONS, &executions)?;
+        Ok(!executions.is_empty())
+    }
+
+    fn apply(&self, execution: &Execution) -> anyhow::Result<()> {
+        let Some(instrument) = self.broker.borrow().contract(execution.conid) else {
+            let alert = Alert {
+                id: format!("contract-{}", execution.exec_id),
+                severity: "critical",
+                subject: "execution of an unknown contract",
+                message: format!(
+                    "execution {} names contract {}, which the broker does not describe; \
+                     positions and strategies differ until it is known",
+                    execution.exec_id, execution.conid
+                ),
+            };
+            return self.alert(&alert, execution.at);
+        };
+        let applied = self.journal.borrow_mut().apply_execution(execution, &instrument)?;
+        let moved = execution.quantity != 0;
+        match applied {
+            Applied::Nobody if moved => {
+                let alert = Alert {
+                    id: format!("nobody-{}", execution.exec_id),
+                    severity: "critical",
+                    subject: "execution that belongs to no strategy",
+                    message: format!(
+                        "{} of {} {} belongs to no strategy of ours; see ops.reconciliation",
+                        execution.kind.as_str(),
+                        execution.quantity,
+                        instrument.symbol()
+                    ),
+                };
+                self.alert(&alert, execution.at)
+            }
+            Applied::Nobody | Applied::Known | Applied::Strategies(_) => Ok(()),
+        }
+    }
+
+    fn order_cells(&self, event: &OrderEvent, context: &StepContext<'_>) -> Vec<Cell> {
+        vec![
+            event.order_ref.as_str().into(),
+            event.perm_id.into(),
+            event.status.as_str().into(),
+            event.filled.into(),
+            event.remaining.into(),
+            event.limit.into(),
+            event.reason.as_str().into(),
+            event.at.into(),
+            context.run.as_of.into(),
+            self.sequence.borrow_mut().next().into(),
+            context.run.run_id.clone().into(),
+            context.run.session_date.into(),
+        ]
+    }
+
+    fn execution_cells(
+        &self,
+        execution: &Execution,
+        context: &StepContext<'_>,
+    ) -> anyhow::Result<Vec<Cell>> {
+        let instrument = self.broker.borrow().contract(execution.conid);
+        Ok(vec![
+            execution.exec_id.as_str().into(),
+            execution.order_ref.as_ref().map(crate::structures::OrderRef::as_str).into(),
+            execution.perm_id.into(),
+            execution.group_id.as_str().into(),
+            execution.kind.as_str().into(),
+            execution.conid.0.into(),
+            instrument.as_ref().map_or("unknown", |known| known.symbol().as_str()).into(),
+            instrument.as_ref().map_or("unknown", |known| known.kind().as_str()).into(),
+            execution.quantity.into(),
+            execution.price.into(),
+            execution.multiplier.into(),
+            execution.commission.into(),
+            execution.cash.into(),
+            execution.at.into(),
+            context.run.as_of.into(),
+            self.sequence.borrow_mut().next().into(),
+            context.run.run_id.clone().into(),
+            context.run.session_date.into(),
+        ])
+    }
+}

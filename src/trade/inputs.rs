@@ -1,0 +1,295 @@
+//! What the gate reads beside the order, gathered anew before each verdict.
+
+use std::collections::BTreeMap;
+
+use chrono::{Duration, NaiveDate};
+
+use crate::broker::{Broker, Feed};
+use crate::journal::{LegRow, OrderRow, StrategyRow, StrategyState};
+use crate::market::sessions::Venue;
+use crate::market::{Symbol, Timestamp, Usd};
+use crate::pipeline::StepContext;
+use crate::risk::{
+    AccountView, Activity, AssignedNotional, Book, BookStrategy, BreakerLevel, GateInputs,
+    MarketView, Opened, Presence, RecentOrder, RequiredInput, RiskLimits, ScenarioGrid,
+    SessionPhase, SessionView, WorkingOrder, assigned_notional, nearest_expiry,
+};
+use crate::structures::{
+    AccountSnapshot, CoveragePolicy, Holding, Leg, OrderState, StructureKind, WhatIf,
+};
+
+use super::Trader;
+use super::market::market_view;
+
+/// Profit and loss as limits see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PnlToday {
+    session_date: Option<NaiveDate>,
+    /// Net liquidation at the last reading of the session before.
+    start: Option<Usd>,
+    last: Option<Usd>,
+    highest: Option<Usd>,
+}
+
+impl PnlToday {
+    /// Takes a reading of net liquidation.
+    pub fn observe(&mut self, session_date: NaiveDate, net_liquidation: Usd) {
+        if self.session_date != Some(session_date) {
+            self.session_date = Some(session_date);
+            self.start = Some(self.last.unwrap_or(net_liquidation));
+        }
+        self.last = Some(net_liquidation);
+        self.highest = self.highest.max(Some(net_liquidation));
+    }
+
+    /// Since the session before, loss negative.
+    pub fn profit_today(&self) -> Option<Usd> {
+        Some(self.last? - self.start?)
+    }
+
+    /// From the highest reading, a fraction of it.
+    pub fn drawdown_ratio(&self) -> Option<f64> {
+        let (highest, last) = (self.highest?.to_f64(), self.last?.to_f64());
+        (highest > 0.0).then(|| (highest - last) / highest)
+    }
+}
+
+/// Everything that one verdict reads, owned.
+pub struct Gathered {
+    pub now: Timestamp,
+    pub session_date: NaiveDate,
+    pub session: SessionView,
+    pub account: AccountView,
+    pub breaker: BreakerLevel,
+    pub market: MarketView,
+    pub book: Book,
+    pub grid: ScenarioGrid,
+    pub activity: Activity,
+    pub required: Vec<RequiredInput>,
+}
+
+impl Gathered {
+    pub fn gate<'a>(&'a self, limits: &'a RiskLimits, what_if: Option<&'a WhatIf>) -> GateInputs<'a> {
+        GateInputs {
+            now: self.now,
+            session_date: self.session_date,
+            limits,
+            session: self.session,
+            account: &self.account,
+            breaker: self.breaker,
+            market: &self.market,
+            book: &self.book,
+            grid: &self.grid,
+            what_if,
+            activity: &self.activity,
+            required: &self.required,
+        }
+    }
+}
+
+impl<B: Broker + Feed> Trader<B> {
+    /// Gathers what a verdict on an order of `legs` reads.
+    pub(super) fn gather(
+        &self,
+        context: &StepContext<'_>,
+        legs: &[Leg],
+    ) -> anyhow::Result<Gathered> {
+        let now = context.run.as_of;
+        let market = market_view(context)?;
+        let strategies = self.journal.borrow().strategies()?;
+        let held = self.journal.borrow().held_legs()?;
+        let book = self.book(&strategies, &held, context.run.session_date);
+        let account = self.broker.borrow().account().ok();
+        let grid = self.grid(&book, legs, &market, now);
+        let account = self.account_view(account.as_ref(), &book, &market, now);
+        let orders = self.journal.borrow().orders()?;
+        let symbol = legs.first().map(|leg| leg.instrument.symbol().clone());
+        Ok(Gathered {
+            now,
+            session_date: context.run.session_date,
+            session: self.session_view(now, context.run.session_date, symbol.as_ref())?,
+            account,
+            breaker: self.breaker.level(),
+            required: self.required(&market, legs, symbol.as_ref()),
+            activity: activity(&orders, &strategies, &held, &self.settings.limits, now),
+            market,
+            book,
+            grid,
+        })
+    }
+
+    fn book(&self, strategies: &[StrategyRow], held: &[LegRow], today: NaiveDate) -> Book {
+        let open = strategies.iter().filter(|row| row.state == StrategyState::Open);
+        let rows = open
+            .map(|row| {
+                let holdings = self.holdings_of(held, &row.strategy_id);
+                BookStrategy {
+                    strategy_id: row.strategy_id.clone(),
+                    symbol: Symbol::new(&row.symbol),
+                    structure: StructureKind::from_name(&row.structure)
+                        .unwrap_or(StructureKind::Other),
+                    expiry_date: nearest_expiry(holdings.iter().map(|one| &one.instrument)),
+                    holdings,
+                    reserved_cash: Usd::ZERO,
+                    policy: CoveragePolicy::Required,
+                    max_loss: row.max_loss_each.times(row.quantity),
+                    opened_on: row.opened_at.map_or(today, |at| at.date_naive()),
+                }
+            })
+            .collect();
+        let working = self.working.values().map(super::work::Working::as_book_entry).collect();
+        Book::new(rows, working)
+    }
+
+    /// What a strategy holds, with the contracts as the broker describes them.
+    pub(super) fn holdings_of(&self, held: &[LegRow], strategy_id: &str) -> Vec<Holding> {
+        let broker = self.broker.borrow();
+        held.iter()
+            .filter(|leg| leg.strategy_id == strategy_id)
+            .filter_map(|leg| {
+                let instrument = broker.contract(leg.conid)?;
+                Some(Holding { instrument, quantity: leg.quantity })
+            })
+            .collect()
+    }
+
+    fn grid(
+        &self,
+        book: &Book,
+        legs: &[Leg],
+        market: &MarketView,
+        now: Timestamp,
+    ) -> ScenarioGrid {
+        let mut grid = ScenarioGrid::new(self.settings.limits.scenario.clone());
+        let held = book.strategies().flat_map(|strategy| &strategy.holdings);
+        let working = book.working().iter().flat_map(|order: &WorkingOrder| &order.legs);
+        let instruments = held
+            .map(|holding| &holding.instrument)
+            .chain(working.map(|leg| &leg.instrument))
+            .chain(legs.iter().map(|leg| &leg.instrument));
+        for instrument in instruments {
+            if let Some(quote) = market.legs.get(&instrument.conid()) {
+                grid.update(instrument, quote, now);
+            }
+        }
+        grid
+    }
+
+    fn account_view(
+        &self,
+        account: Option<&AccountSnapshot>,
+        book: &Book,
+        market: &MarketView,
+        now: Timestamp,
+    ) -> AccountView {
+        let assigned = book.strategies().try_fold(AssignedNotional::default(), |sum, strategy| {
+            let limits = &self.settings.limits.account;
+            let part = assigned_notional(&strategy.holdings, market, limits, now)?;
+            Some(sum.plus(part))
+        });
+        AccountView {
+            net_liquidation: account.map(|view| view.net_liquidation),
+            capital: self.settings.capital,
+            cash: account.map(|view| view.cash),
+            commodities_cash: account.map(|view| view.commodities_cash),
+            excess_liquidity: account.map(|view| view.excess_liquidity),
+            look_ahead_excess_liquidity: account.map(|view| view.look_ahead_excess_liquidity),
+            // Reg-T: stock held overnight ties up half of its price.
+            overnight_buying_power: account.map(|view| view.excess_liquidity.times(2)),
+            assigned_notional: assigned,
+            profit_today: self.pnl.profit_today(),
+            drawdown_ratio: self.pnl.drawdown_ratio(),
+        }
+    }
+
+    fn session_view(
+        &self,
+        now: Timestamp,
+        session_date: NaiveDate,
+        symbol: Option<&Symbol>,
+    ) -> anyhow::Result<SessionView> {
+        let options = self.calendar.session(Venue::EtfOptions, session_date)?;
+        let stocks = self.calendar.session(Venue::Xnys, session_date)?;
+        let halted = symbol.is_some_and(|symbol| self.broker.borrow().is_halted(symbol));
+        let phase = match &options {
+            Some(_) if halted => SessionPhase::Halted,
+            Some(session) if session.contains(now) => SessionPhase::Open,
+            Some(_) | None => SessionPhase::Closed,
+        };
+        let minutes = |span: Duration| span.num_seconds() as f64 / 60.0;
+        Ok(SessionView {
+            phase,
+            minutes_since_open: options.as_ref().map(|session| minutes(now - session.open)),
+            minutes_to_close: stocks.as_ref().map(|session| minutes(session.close - now)),
+        })
+    }
+
+    fn required(
+        &self,
+        market: &MarketView,
+        legs: &[Leg],
+        symbol: Option<&Symbol>,
+    ) -> Vec<RequiredInput> {
+        let present = |found: Option<()>| match found {
+            Some(()) => Presence::Present,
+            None => Presence::Missing,
+        };
+        let rates = legs
+            .iter()
+            .all(|leg| market.legs.get(&leg.instrument.conid()).is_some_and(|leg| leg.rate.is_some()))
+            .then_some(());
+        let undisputed = symbol
+            .is_some_and(|symbol| !self.blocked.contains(symbol))
+            .then_some(());
+        vec![
+            RequiredInput { name: "risk-free rate of each leg", presence: present(rates) },
+            RequiredInput {
+                name: "positions that agree with the broker",
+                presence: present(undisputed),
+            },
+        ]
+    }
+}
+
+fn activity(
+    orders: &[OrderRow],
+    strategies: &[StrategyRow],
+    held: &[LegRow],
+    limits: &RiskLimits,
+    now: Timestamp,
+) -> Activity {
+    let longest = Duration::minutes(limits.order.strategy_orders_window_minutes)
+        .max(Duration::seconds(limits.order.duplicate_window_seconds))
+        .max(Duration::minutes(1));
+    let recent = orders
+        .iter()
+        .filter(|order| order.state != OrderState::Denied && now - order.created_at <= longest)
+        .map(|order| RecentOrder {
+            order_ref: order.order_ref.clone(),
+            strategy_id: order.strategy_id.clone(),
+            legs: order.legs.clone(),
+            quantity: order.quantity,
+            sent_at: order.created_at,
+        })
+        .collect();
+    let expiries: BTreeMap<&str, NaiveDate> = held
+        .iter()
+        .filter_map(|leg| Some((leg.strategy_id.as_str(), leg.expiry_date?)))
+        .collect();
+    let week = Duration::days(limits.exposure.week_days);
+    let opened = strategies
+        .iter()
+        .filter_map(|row| Some((row, row.opened_at?)))
+        .filter(|(_, at)| now - *at <= week)
+        .map(|(row, at)| Opened {
+            strategy_id: row.strategy_id.clone(),
+            symbol: Symbol::new(&row.symbol),
+            expiry_date: expiries.get(row.strategy_id.as_str()).copied(),
+            session_date: at.date_naive(),
+            max_loss: row.max_loss_each.times(row.opened_quantity),
+        })
+        .collect();
+    let known_refs = orders.iter().map(|order| order.order_ref.clone()).collect();
+    Activity { recent, known_refs, opened }
+}
+
