@@ -15,8 +15,8 @@ use super::inputs::{GateInputs, LegMarket};
 use super::scenario::NodeProfits;
 use crate::market::{Instrument, Price, Symbol, Usd};
 use crate::structures::{
-    Holding, Leg, MarginHours, Purpose, StrategyHoldings, combo_multiplier, extremes, margin,
-    maximum_loss, uncovered_in_account, uncovered_in_strategy,
+    Holding, Leg, MarginHours, Purpose, StrategyHoldings, TickError, TickGrid, combo_multiplier,
+    extremes, margin, maximum_loss, uncovered_in_account, uncovered_in_strategy,
 };
 
 /// Differences below this many USD are rounding of doubles.
@@ -84,6 +84,8 @@ pub(super) struct Context<'a> {
     pub after: Vec<Holding>,
     pub effects: Effects,
     pub combo: Option<ComboMarket>,
+    /// The order's price grid.
+    pub ticks: Result<TickGrid, TickError>,
     /// min(net liquidation, capital), USD.
     pub equity: Option<f64>,
     /// What an earlier verdict allows, where this is a step of the ladder.
@@ -122,6 +124,7 @@ impl<'a> Context<'a> {
             before: held(proposed, inputs),
             after: Vec::new(),
             effects,
+            ticks: inputs.limits.ticks.grid(&proposed.legs),
             combo: combo_market(proposed, inputs, effects.class),
             equity: inputs.account.equity(),
             ceiling: None,

@@ -149,13 +149,12 @@ pub fn requirement(
             Instrument::Index(_) => return Err(MarginError::NotHoldable(symbol.clone())),
         }
     }
-    let numbers = Numbers::read(parameters)?;
     for (symbol, underlying) in by_symbol {
         let spot = prices.spot(symbol);
         let spot = || spot.ok_or_else(|| MarginError::NoSpot(symbol.clone()));
         if underlying.shares != 0 {
             let value = spot()?.value(underlying.shares, 1);
-            let (initial, maintenance) = numbers.stock(value);
+            let (initial, maintenance) = Numbers::read(parameters)?.stock(value);
             total.add_securities(initial, maintenance);
         }
         let pairing = pair(underlying.options, underlying.shares);
@@ -168,7 +167,7 @@ pub fn requirement(
                 Cover::Nothing => {
                     let mark = prices.mark(pair.short.conid);
                     let mark = mark.ok_or(MarginError::NoMark(pair.short.conid))?;
-                    numbers.naked(pair, spot()?, mark)
+                    Numbers::read(parameters)?.naked(pair, spot()?, mark)
                 }
             };
             total.add_securities(usd, usd);
@@ -244,17 +243,21 @@ fn covered_requirement(pairing: &Pairing<'_>) -> Usd {
 }
 
 fn worst_expiry_loss(group: &[Lot<'_>]) -> Usd {
-    let loss_at = |spot: Price| -> Usd {
+    let loss_at = |spot: i64| -> i64 {
         group
             .iter()
             .map(|lot| {
-                let contract = lot.contract;
-                intrinsic(contract, spot).value(-lot.quantity, contract.multiplier)
+                let strike = lot.contract.strike.micros();
+                let intrinsic = match lot.contract.right {
+                    OptionRight::Call => (spot - strike).max(0),
+                    OptionRight::Put => (strike - spot).max(0),
+                };
+                -intrinsic * lot.quantity * lot.contract.multiplier
             })
             .sum()
     };
-    let strikes = group.iter().map(|lot| lot.contract.strike);
-    strikes.chain([Price::ZERO]).map(loss_at).fold(Usd::ZERO, Usd::max)
+    let strikes = group.iter().map(|lot| lot.contract.strike.micros());
+    Usd::from_micros(strikes.chain([0]).map(loss_at).fold(0, i64::max))
 }
 
 fn intrinsic(contract: &OptionContract, spot: Price) -> Price {

@@ -25,16 +25,21 @@ pub struct Extremes {
 /// What the legs are worth at expiry with the underlying at `spot`, USD a combo. Stock and futures
 /// count at their price.
 pub fn expiry_payoff(legs: &[Leg], spot: Price) -> Usd {
+    Usd::from_micros(payoff_micros(legs, spot.micros()))
+}
+
+/// The payoff in millionths of a USD: whole numbers are exact, and quick enough for the gate.
+fn payoff_micros(legs: &[Leg], spot: i64) -> i64 {
     legs.iter()
         .map(|leg| {
             let value = match &leg.instrument {
                 Instrument::Option(option) => match option.right {
-                    OptionRight::Call => (spot - option.strike).max(Price::ZERO),
-                    OptionRight::Put => (option.strike - spot).max(Price::ZERO),
+                    OptionRight::Call => (spot - option.strike.micros()).max(0),
+                    OptionRight::Put => (option.strike.micros() - spot).max(0),
                 },
                 Instrument::Stock(_) | Instrument::Index(_) | Instrument::Future(_) => spot,
             };
-            value.value(leg.ratio, leg.instrument.multiplier())
+            value * leg.ratio * leg.instrument.multiplier()
         })
         .sum()
 }
@@ -67,11 +72,21 @@ fn slope_at_the_top(legs: &[Leg]) -> i64 {
 
 /// The least and most that the legs can pay.
 pub fn extremes(legs: &[Leg]) -> Extremes {
-    let values = || nodes(legs).into_iter().map(|spot| expiry_payoff(legs, spot));
+    let strikes = legs.iter().filter_map(|leg| match &leg.instrument {
+        Instrument::Option(option) => Some(option.strike.micros()),
+        Instrument::Stock(_) | Instrument::Index(_) | Instrument::Future(_) => None,
+    });
+    let worthless = payoff_micros(legs, 0);
+    let (mut least, mut most) = (worthless, worthless);
+    for strike in strikes {
+        let payoff = payoff_micros(legs, strike);
+        least = least.min(payoff);
+        most = most.max(payoff);
+    }
     let slope = slope_at_the_top(legs);
     Extremes {
-        least: if slope < 0 { None } else { values().min() },
-        most: if slope > 0 { None } else { values().max() },
+        least: (slope >= 0).then(|| Usd::from_micros(least)),
+        most: (slope <= 0).then(|| Usd::from_micros(most)),
     }
 }
 

@@ -8,7 +8,7 @@ pub(super) const CHECK: Check =
 
 fn run(context: &Context<'_>) -> Finding {
     let proposed = context.proposed;
-    let grid = match context.inputs.limits.ticks.grid(&proposed.legs) {
+    let grid = match &context.ticks {
         Ok(grid) => grid,
         Err(error) => return Finding::Unevaluable(error.to_string()),
     };

@@ -21,7 +21,7 @@ fn run(context: &Context<'_>) -> Finding {
     let Some(combo) = context.combo else {
         return Finding::missing("a two-sided quote of a leg");
     };
-    let tick = match limits.ticks.grid(&proposed.legs) {
+    let tick = match &context.ticks {
         Ok(grid) => grid.tick_at(proposed.worst_price).to_f64(),
         Err(error) => return Finding::Unevaluable(error.to_string()),
     };
