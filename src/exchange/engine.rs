@@ -94,7 +94,8 @@ impl Exchange {
     }
 
     /// Moves the market and everything that rests on it. An instant that is not later changes
-    /// nothing. While orders work the market moves in steps of the configured grid.
+    /// nothing. While orders work the market moves in steps of the configured grid. Positions are
+    /// marked at `at`, where they trade, and officially at each close.
     pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
         while self.now < at {
             let mut next = at.min(self.timetable.next()?.at);
@@ -107,18 +108,23 @@ impl Exchange {
             self.source.advance_to(next);
             self.now = next;
             self.tick()?;
+            if self.now == at {
+                self.refresh_marks();
+            }
         }
         Ok(())
     }
 
     /// Everything that is due at the instant just reached.
     fn tick(&mut self) -> Result<(), ExchangeError> {
-        self.refresh_marks();
         while let Some(due) = self.timetable.take_due(self.now)? {
             match due.moment {
                 Moment::Report => self.report(due.session),
                 Moment::Open => {}
-                Moment::Close => self.closed_session = Some(due.session.session_date),
+                Moment::Close => {
+                    self.mark_officially(due.session.session_date);
+                    self.closed_session = Some(due.session.session_date);
+                }
                 Moment::OptionsClose => self.allot(due.session)?,
             }
         }
@@ -131,11 +137,23 @@ impl Exchange {
 
     /// Marks of held positions and prices of their underlyings, where the market has them.
     fn refresh_marks(&mut self) {
-        let held: Vec<(ConId, Instrument)> =
-            self.account.marked().map(|(id, position)| (id, position.instrument.clone())).collect();
-        for (conid, instrument) in held {
+        for (conid, instrument) in self.held() {
             self.refresh_mark(conid, &instrument);
         }
+    }
+
+    /// Official marks of a session that has just closed, where the market has them.
+    fn mark_officially(&mut self, session: NaiveDate) {
+        for (conid, instrument) in self.held() {
+            if let Some(mark) = self.source.official_mark(conid, session) {
+                self.account.set_mark(conid, mark, self.now);
+            }
+            self.refresh_spot(instrument.symbol());
+        }
+    }
+
+    fn held(&self) -> Vec<(ConId, Instrument)> {
+        self.account.marked().map(|(id, position)| (id, position.instrument.clone())).collect()
     }
 
     /// The mark of one position and the price of its underlying.

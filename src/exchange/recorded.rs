@@ -4,19 +4,20 @@
 //! Invariants: what is answered depends on the record and on the instant reached only; a contract is
 //! known from its first row on, never before; a row that says "no quote" ends the quote before it.
 //! Session dates are those of the calendar on which the record has rows; every other date is an
-//! outage. Spot, closes and rates come from parity (see `parity`); dividends and bars are handed in.
+//! outage. Spot and closes come from parity, rates from boxes; dividends and bars are handed in.
 //!
 //! It deliberately has no futures, no quotes of stock (so stock cannot be traded here), no sizes
 //! (they count as one lot), no halts and no fair values of options. It reads no files.
 
 mod answers;
+mod boxes;
 mod parity;
 mod rows;
 mod sweeps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
@@ -26,7 +27,7 @@ use crate::market::sessions::{Calendar, CalendarError, Venue};
 use crate::market::{ConId, OptionContract, Price, StockContract, Symbol, Timestamp, TwoSided};
 
 use super::source::{DailyBar, DividendRow, MarketDescription};
-use parity::{Standing, box_rates, expiry_pairs};
+use parity::{Reference, Standing, expiry_pairs};
 use rows::{ReadyRow, ready_rows};
 
 pub use rows::{RecordedRow, RowFault};
@@ -34,8 +35,12 @@ pub use sweeps::sweep_ids;
 
 /// Sessions for which a measured rate stays good.
 const RATE_SESSIONS_MAX: usize = 5;
+/// Measurements of a rate that its median is taken over: a session's.
+const RATE_MEASUREMENTS_MAX: usize = 13;
+/// From the median of absolute deviations to a standard deviation, for normal errors.
+const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
 /// Rates are measured at whole multiples of this, so that nobody's questions move them.
-const RATE_GRID_SECONDS: i64 = 300;
+const RATE_GRID_SECONDS: i64 = 1_800;
 
 /// What a recorded market is made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,12 +82,29 @@ pub struct RecordAccount {
     pub faults: Vec<(Timestamp, RowFault)>,
 }
 
-/// A measured rate and the last session on which it is good.
+/// The newest measurements of one maturity's rate, and the last session on which they are good.
 #[derive(Debug, Clone, PartialEq)]
 struct MeasuredRate {
-    rate: f64,
-    rate_error: f64,
+    newest: VecDeque<boxes::Rate>,
     valid_through: NaiveDate,
+}
+
+impl MeasuredRate {
+    /// The median of the newest measurements, which single sweeps of unequal age do not move. Its
+    /// error holds the median of their own errors and their scatter.
+    fn rate(&self) -> Option<boxes::Rate> {
+        let rate = median(self.newest.iter().map(|one| one.rate))?;
+        let own = median(self.newest.iter().map(|one| one.rate_error))?;
+        let scatter = median(self.newest.iter().map(|one| (one.rate - rate).abs()))?;
+        let rate_error = libm::hypot(own, MAD_TO_DEVIATION * scatter);
+        Some(boxes::Rate { rate, rate_error })
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
 }
 
 /// The market of a record.
@@ -102,6 +124,7 @@ pub struct RecordedMarket {
     contracts: BTreeMap<ConId, Arc<OptionContract>>,
     standing: BTreeMap<ConId, Standing>,
     rates: BTreeMap<NaiveDate, MeasuredRate>,
+    corrections: BTreeMap<(Symbol, NaiveDate), f64>,
     /// Grid instant up to which rates were measured.
     measured_to: i64,
     stock_closes: BTreeMap<(Symbol, NaiveDate), Price>,
@@ -146,6 +169,7 @@ impl RecordedMarket {
             contracts: BTreeMap::new(),
             standing: BTreeMap::new(),
             rates: BTreeMap::new(),
+            corrections: BTreeMap::new(),
             measured_to: grid(start),
             stock_closes: BTreeMap::new(),
             option_closes: BTreeMap::new(),
@@ -208,10 +232,24 @@ impl RecordedMarket {
     fn measure_at(&mut self, at: Timestamp) {
         let session = at.with_timezone(&New_York).date_naive();
         let Some(valid_through) = self.valid_through(session) else { return };
-        for (maturity, found) in box_rates(&expiry_pairs(self.standing.values(), at)) {
-            let (rate, rate_error) = (found.rate, found.rate_error);
-            self.rates.insert(maturity, MeasuredRate { rate, rate_error, valid_through });
+        let chains = expiry_pairs(self.standing.values(), at);
+        for (maturity, found) in boxes::rates(&chains, &self.reference(at)) {
+            let newest = VecDeque::new();
+            let measured =
+                self.rates.entry(maturity).or_insert(MeasuredRate { newest, valid_through });
+            measured.newest.push_back(found);
+            measured.valid_through = valid_through;
+            if measured.newest.len() > RATE_MEASUREMENTS_MAX {
+                measured.newest.pop_front();
+            }
         }
+        let rates = self.good_rates(at);
+        let found = boxes::forward_corrections(&chains, &rates, &self.reference(at));
+        self.corrections.extend(found);
+    }
+
+    fn reference(&self, now: Timestamp) -> Reference<'_> {
+        Reference { dividends: &self.dividends, corrections: &self.corrections, now }
     }
 
     /// The fifth session from this one, by the calendar.
@@ -223,12 +261,12 @@ impl RecordedMarket {
         Some(date)
     }
 
-    fn good_rates(&self) -> BTreeMap<NaiveDate, f64> {
-        let today = self.now.with_timezone(&New_York).date_naive();
+    fn good_rates(&self, at: Timestamp) -> BTreeMap<NaiveDate, f64> {
+        let today = at.with_timezone(&New_York).date_naive();
         self.rates
             .iter()
             .filter(|(_, measured)| measured.valid_through >= today)
-            .map(|(maturity, measured)| (*maturity, measured.rate))
+            .filter_map(|(maturity, measured)| Some((*maturity, measured.rate()?.rate)))
             .collect()
     }
 
@@ -237,9 +275,8 @@ impl RecordedMarket {
             self.standing.values().filter(|standing| standing.contract.symbol == *symbol),
             at,
         );
-        let reference =
-            parity::Reference { rates: &self.good_rates(), dividends: &self.dividends, now: at };
-        parity::spot(&chains, symbol, &reference).and_then(Price::from_f64)
+        parity::spot(&chains, symbol, &self.good_rates(at), &self.reference(at))
+            .and_then(Price::from_f64)
     }
 
     /// Official marks of a session: parity spots, and mids of fresh two-sided quotes.

@@ -135,12 +135,15 @@ impl MarketSource for RecordedMarket {
         self.rates
             .iter()
             .filter(|(maturity, measured)| **maturity > today && measured.valid_through >= today)
-            .map(|(maturity, measured)| RateRow {
-                maturity_date: *maturity,
-                rate: measured.rate,
-                rate_error: Some(measured.rate_error),
-                source: "box",
-                valid_through: measured.valid_through,
+            .filter_map(|(maturity, measured)| {
+                let found = measured.rate()?;
+                Some(RateRow {
+                    maturity_date: *maturity,
+                    rate: found.rate,
+                    rate_error: Some(found.rate_error),
+                    source: "box",
+                    valid_through: measured.valid_through,
+                })
             })
             .collect()
     }

@@ -1,9 +1,10 @@
-//! What a recorded chain says about its own rates and spot, by put-call parity.
+//! What a recorded chain says about its own spot, by put-call parity.
 //!
-//! Rates come from boxes of two-sided quotes near the money, the surest symbol for each maturity,
-//! with their error; a rate stays for at most five sessions and is then gone. The spot is the
-//! forward of the nearest expiry that can tell it, discounted, with the dividends before that
-//! expiry added. American exercise biases both by an amount that their error does not hold.
+//! The spot is the forward of the nearest expiry that has a rate and three pairs, corrected for early
+//! exercise as last measured, discounted, with the dividends before that expiry added. A dividend
+//! that goes ex on the expiry date itself counts half: the holder of a call in the money exercises
+//! the day before and does not lose it, the holder of a put keeps it, and near the money parity sees
+//! the mean of both.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +13,12 @@ use chrono_tz::America::New_York;
 
 use crate::market::sessions::years_between;
 use crate::market::{OptionContract, OptionQuote, OptionRight, Symbol, Timestamp, TwoSided};
-use crate::pricing::{BoxRate, ParityPair, box_rate, parity_forward};
+use crate::pricing::{ParityPair, parity_forward};
 
 use super::super::source::DividendRow;
 
 /// Oldest quote that parity, and an official mark, may use.
 pub(super) const QUOTE_AGE_MINUTES_MAX: i64 = 10;
-/// A box less sure than this, a fraction a year, says nothing.
-const RATE_ERROR_MAX: f64 = 0.02;
 
 /// A quote as it stands, with its contract and stamp.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,50 +86,57 @@ fn pair(strike_micros: i64, call: TwoSided, put: TwoSided) -> ParityPair {
     }
 }
 
-/// The surest box of each maturity.
-pub(super) fn box_rates(chains: &[ExpiryPairs]) -> BTreeMap<NaiveDate, BoxRate> {
-    let mut surest: BTreeMap<NaiveDate, BoxRate> = BTreeMap::new();
-    for chain in chains {
-        let found = box_rate(&chain.pairs, chain.years);
-        let Some(found) = found.filter(|found| found.rate_error <= RATE_ERROR_MAX) else {
-            continue;
-        };
-        let known = surest.entry(chain.expiry_date).or_insert(found);
-        if found.rate_error < known.rate_error {
-            *known = found;
-        }
-    }
-    surest
+/// What parity needs beside quotes.
+pub(super) struct Reference<'a> {
+    pub dividends: &'a [DividendRow],
+    /// What early exercise took from each forward when last measured, USD a share.
+    pub corrections: &'a BTreeMap<(Symbol, NaiveDate), f64>,
+    pub now: Timestamp,
 }
 
-/// What a spot needs beside quotes.
-pub(super) struct Reference<'a> {
-    /// Continuous, by maturity.
-    pub rates: &'a BTreeMap<NaiveDate, f64>,
-    pub dividends: &'a [DividendRow],
-    pub now: Timestamp,
+impl Reference<'_> {
+    /// Dividends of a symbol that go ex after today and not after a date.
+    pub fn dividends_before(
+        &self,
+        symbol: &Symbol,
+        expiry: NaiveDate,
+    ) -> impl Iterator<Item = &DividendRow> {
+        let today = self.today();
+        self.dividends.iter().filter(move |row| {
+            row.symbol == *symbol && row.ex_date > today && row.ex_date <= expiry
+        })
+    }
+
+    /// Their value now, USD a share, one on the expiry date itself by half.
+    pub fn paid_before(&self, symbol: &Symbol, expiry: NaiveDate, rate: f64) -> f64 {
+        let today = self.today();
+        self.dividends_before(symbol, expiry)
+            .map(|row| {
+                let days = (row.ex_date - today).num_days() as f64;
+                let share = if row.ex_date == expiry { 0.5 } else { 1.0 };
+                share * row.amount.to_f64() * libm::exp(-rate * days / 365.0)
+            })
+            .sum()
+    }
+
+    fn today(&self) -> NaiveDate {
+        self.now.with_timezone(&New_York).date_naive()
+    }
 }
 
 /// The spot of a symbol from its nearest expiry that has a rate and pairs, USD a share.
 pub(super) fn spot(
     chains: &[ExpiryPairs],
     symbol: &Symbol,
+    rates: &BTreeMap<NaiveDate, f64>,
     reference: &Reference<'_>,
 ) -> Option<f64> {
-    let today = reference.now.with_timezone(&New_York).date_naive();
     chains.iter().filter(|chain| chain.symbol == *symbol).find_map(|chain| {
-        let rate = *reference.rates.get(&chain.expiry_date)?;
-        let forward = parity_forward(&chain.pairs, chain.years, rate)?.forward;
-        let paid: f64 = reference
-            .dividends
-            .iter()
-            .filter(|row| row.symbol == *symbol && row.ex_date <= chain.expiry_date)
-            .filter(|row| row.ex_date > today)
-            .map(|row| {
-                let days = (row.ex_date - today).num_days() as f64;
-                row.amount.to_f64() * libm::exp(-rate * days / 365.0)
-            })
-            .sum();
+        let rate = *rates.get(&chain.expiry_date)?;
+        let key = (symbol.clone(), chain.expiry_date);
+        let correction = *reference.corrections.get(&key)?;
+        let forward = parity_forward(&chain.pairs, chain.years, rate)?.forward + correction;
+        let paid = reference.paid_before(symbol, chain.expiry_date, rate);
         Some(forward * libm::exp(-rate * chain.years) + paid)
     })
 }

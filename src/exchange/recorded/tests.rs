@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use super::*;
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeEvent, MarketSource as _};
 use crate::market::VendorGreeks;
+use crate::pricing::{Bsm, Right, american};
 use crate::structures::testing::{price, usd};
 use crate::structures::{OrderLeg, OrderRef, OrderRequest, OrderType, Purpose};
 
@@ -40,20 +41,32 @@ fn row(at: Timestamp, strike: f64, right: &str, sides: (f64, f64)) -> RecordedRo
     }
 }
 
-/// A sweep whose calls and puts agree with the spot and the rate.
+/// A sweep of American calls and puts at one spot, rate and volatility.
 fn sweep(at: Timestamp) -> Vec<RecordedRow> {
     let expiry = instant("2026-03-20T20:00:00Z");
     let years = (expiry - at).num_seconds() as f64 / 31_536_000.0;
-    (0..9)
+    let market = Bsm {
+        right: Right::Call,
+        spot: SPOT,
+        strike: SPOT,
+        years,
+        rate: RATE,
+        dividend_yield: 0.0,
+        vol: 0.15,
+    };
+    (0..13)
         .flat_map(|step| {
-            let strike = 670.0 + 5.0 * f64::from(step);
-            let difference = SPOT - strike * libm::exp(-RATE * years);
-            let put = 12.0 + 0.3 * (strike - 670.0);
-            let around = |mid: f64| {
-                ((mid * 100.0).round() / 100.0 - 0.01, (mid * 100.0).round() / 100.0 + 0.01)
+            let strike = 660.0 + 5.0 * f64::from(step);
+            let around = |right| {
+                let mid = american(&Bsm { right, strike, ..market }).unwrap().price;
+                let cents = (mid * 100.0).round() / 100.0;
+                (cents - 0.01, cents + 0.01)
             };
             let at = at + TimeDelta::milliseconds(10 * i64::from(step));
-            [row(at, strike, "CALL", around(put + difference)), row(at, strike, "PUT", around(put))]
+            [
+                row(at, strike, "CALL", around(Right::Call)),
+                row(at, strike, "PUT", around(Right::Put)),
+            ]
         })
         .collect()
 }
@@ -69,6 +82,7 @@ fn market(rows: Vec<RecordedRow>) -> RecordedMarket {
     RecordedMarket::new(recording, Arc::clone(&CALENDAR)).unwrap()
 }
 
+/// Sweeps every three minutes of a session.
 fn day_of_sweeps() -> Vec<RecordedRow> {
     (0..135)
         .flat_map(|n| sweep(open() + TimeDelta::minutes(3 * n) + TimeDelta::seconds(10)))
@@ -115,10 +129,10 @@ fn what_is_known_at_an_instant_does_not_depend_on_how_it_was_reached() {
 fn rates_spots_and_closes_come_from_parity() {
     let mut market = market(day_of_sweeps());
     assert!(market.rates().is_empty());
-    market.advance_to(open() + TimeDelta::minutes(20));
+    market.advance_to(open() + TimeDelta::minutes(40));
     let rates = market.rates();
     assert_eq!((rates.len(), rates[0].source), (1, "box"));
-    assert!((rates[0].rate - RATE).abs() < 0.005, "{:?}", rates[0]);
+    assert!((rates[0].rate - RATE).abs() < 0.004, "{:?}", rates[0]);
     assert!(rates[0].rate_error.unwrap() > 0.0);
     let spy = market.underlyings()[0].conid();
     assert!((market.fair_value(spy).unwrap() - SPOT).abs() < 0.05);
