@@ -64,6 +64,7 @@ condors as (
 ),
 priced as (
     select
+        settings.*,
         condors.*,
         floor(
             (settings.budget_ratio * condors.half_spreads - condors.mid_credit)
@@ -76,29 +77,26 @@ priced as (
 ),
 valued as (
     select
-        priced.*,
-        -priced.worst_price as credit,
-        (priced.width + priced.worst_price) * priced.multiplier + settings.fees_usd
-            as max_loss_usd,
-        priced.width * priced.multiplier as margin_usd,
-        (-priced.worst_price - priced.forecast_cost) * priced.multiplier
-        - settings.fees_usd - priced.exit_cost_usd as expected_value_usd,
-        (-priced.worst_price - priced.neutral_cost) * priced.multiplier
-        - settings.fees_usd - priced.exit_cost_usd as expected_value_neutral_usd,
-        settings.fees_usd + priced.exit_cost_usd
-        + (priced.mid_credit + priced.worst_price) * priced.multiplier as cost_usd,
+        *,
+        -worst_price as credit,
+        (width + worst_price) * multiplier + fees_usd as max_loss_usd,
+        width * multiplier as margin_usd,
+        (-worst_price - forecast_cost) * multiplier - fees_usd - exit_cost_usd
+            as expected_value_usd,
+        (-worst_price - neutral_cost) * multiplier - fees_usd - exit_cost_usd
+            as expected_value_neutral_usd,
+        fees_usd + exit_cost_usd + (mid_credit + worst_price) * multiplier as cost_usd,
         case
-            when 2 * priced.half_spreads > settings.leg_width_ratio_max * -priced.worst_price
+            when worst_price >= 0 then 'no credit at the worst price'
+            when -worst_price >= width then 'credit not below the width'
+            when 2 * half_spreads > leg_width_ratio_max * -worst_price
                 then 'legs too wide for the credit'
-            when -priced.worst_price < settings.credit_width_ratio_min * priced.width
+            when -worst_price < credit_width_ratio_min * width
                 then 'credit below its share of the width'
-            when -priced.worst_price * priced.multiplier
-                < settings.credit_fees_ratio_min * settings.fees_usd
+            when -worst_price * multiplier < credit_fees_ratio_min * fees_usd
                 then 'credit below its multiple of fees'
         end as fault
-    from settings
-    cross join priced
-    where priced.worst_price < 0 and -priced.worst_price < priced.width
+    from priced
 ),
 ranked as (
     select
@@ -126,14 +124,14 @@ chosen as (
 ),
 shorts as (
     select
-        legs.symbol,
-        count(case when legs.option_right = 'P' then 1 end) as short_puts,
-        count(case when legs.option_right = 'C' then 1 end) as short_calls
+        symbol,
+        sum(case when option_right = 'P' then 1 else 0 end) as short_puts,
+        sum(case when option_right = 'C' then 1 else 0 end) as short_calls
     from settings
-    cross join legs
-    where legs.delta_size >= settings.short_delta_min
+    inner join legs
+        on legs.delta_size >= settings.short_delta_min
         and legs.delta_size <= settings.short_delta_max
-    group by legs.symbol
+    group by symbol
 ),
 judged as (
     select
@@ -160,8 +158,10 @@ judged as (
             chosen.forward_usd * chosen.upper_break_even['delta']
             - chosen.upper_break_even['price']
         ) / (chosen.call_strike - chosen.worst_price) as probability_of_profit,
-        case when chosen.beyond_probability > 0.5 then 1.0 else 2 * chosen.beyond_probability end
-            as probability_of_touch,
+        case
+            when chosen.beyond_probability > 0.5 then 1.0
+            else 2 * chosen.beyond_probability
+        end as probability_of_touch,
         chosen.expected_value_usd,
         chosen.expected_value_neutral_usd,
         chosen.cost_usd,
@@ -173,12 +173,10 @@ judged as (
                 then 'no quoted short call in the delta range'
             when chosen.symbol is null then 'no listed wings in the width range'
             when chosen.fault is not null then chosen.fault
-            when chosen.expected_value_usd
-                < settings.edge_cost_ratio_min * chosen.cost_usd
+            when chosen.expected_value_usd < chosen.edge_cost_ratio_min * chosen.cost_usd
                 then 'expected value below its margin over costs'
         end as fault
-    from settings
-    cross join contexts
+    from contexts
     left join shorts on contexts.symbol = shorts.symbol
     left join chosen on contexts.symbol = chosen.symbol
 )

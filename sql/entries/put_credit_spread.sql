@@ -35,68 +35,63 @@ legs as (
 ),
 pairs as (
     select
+        settings.*,
         short.symbol,
         short.conid as short_conid,
         long.conid as long_conid,
         short.strike as short_strike,
-        long.strike as long_strike,
         short.strike - long.strike as width,
         short.multiplier,
         short.forward_usd,
         short.years,
-        short.forecast_vol as short_vol,
+        short.forecast_vol,
+        short.beyond_probability,
         short.bid - long.ask as natural_credit,
         short.mid - long.mid as mid_credit,
         short.half_spread + long.half_spread as half_spreads,
         short.forecast_payoff - long.forecast_payoff as forecast_cost,
-        short.neutral_payoff - long.neutral_payoff as neutral_cost,
-        short.beyond_probability as below_probability
+        short.neutral_payoff - long.neutral_payoff as neutral_cost
     from settings
-    cross join legs as short
-    inner join legs as long
+    inner join legs as short
+        on short.delta_size >= settings.short_delta_min
+        and short.delta_size <= settings.short_delta_max
+    left join legs as long
         on short.symbol = long.symbol
-        and long.strike < short.strike
         and short.strike - long.strike >= settings.width_ratio_min * short.spot_usd
         and short.strike - long.strike <= settings.width_ratio_max * short.spot_usd
-    where short.delta_size >= settings.short_delta_min
-        and short.delta_size <= settings.short_delta_max
 ),
 priced as (
     select
-        pairs.*,
+        *,
         floor(
-            (settings.budget_ratio * pairs.half_spreads - pairs.mid_credit)
-            / settings.tick_usd + 0.000001
-        ) * settings.tick_usd as worst_price,
-        settings.exit_budget_ratio * pairs.half_spreads * pairs.multiplier as exit_cost_usd
-    from settings
-    cross join pairs
+            (budget_ratio * half_spreads - mid_credit) / tick_usd + 0.000001
+        ) * tick_usd as worst_price,
+        exit_budget_ratio * half_spreads * multiplier as exit_cost_usd
+    from pairs
 ),
 valued as (
     select
-        priced.*,
-        -priced.worst_price as credit,
-        (priced.width + priced.worst_price) * priced.multiplier + settings.fees_usd
-            as max_loss_usd,
-        priced.width * priced.multiplier as margin_usd,
-        (-priced.worst_price - priced.forecast_cost) * priced.multiplier
-        - settings.fees_usd - priced.exit_cost_usd as expected_value_usd,
-        (-priced.worst_price - priced.neutral_cost) * priced.multiplier
-        - settings.fees_usd - priced.exit_cost_usd as expected_value_neutral_usd,
-        settings.fees_usd + priced.exit_cost_usd
-        + (priced.mid_credit + priced.worst_price) * priced.multiplier as cost_usd,
+        *,
+        -worst_price as credit,
+        (width + worst_price) * multiplier + fees_usd as max_loss_usd,
+        width * multiplier as margin_usd,
+        (-worst_price - forecast_cost) * multiplier - fees_usd - exit_cost_usd
+            as expected_value_usd,
+        (-worst_price - neutral_cost) * multiplier - fees_usd - exit_cost_usd
+            as expected_value_neutral_usd,
+        fees_usd + exit_cost_usd + (mid_credit + worst_price) * multiplier as cost_usd,
         case
-            when 2 * priced.half_spreads > settings.leg_width_ratio_max * -priced.worst_price
+            when long_conid is null then 'no listed wing in the width range'
+            when worst_price >= 0 then 'no credit at the worst price'
+            when -worst_price >= width then 'credit not below the width'
+            when 2 * half_spreads > leg_width_ratio_max * -worst_price
                 then 'legs too wide for the credit'
-            when -priced.worst_price < settings.credit_width_ratio_min * priced.width
+            when -worst_price < credit_width_ratio_min * width
                 then 'credit below its share of the width'
-            when -priced.worst_price * priced.multiplier
-                < settings.credit_fees_ratio_min * settings.fees_usd
+            when -worst_price * multiplier < credit_fees_ratio_min * fees_usd
                 then 'credit below its multiple of fees'
         end as fault
-    from settings
-    cross join priced
-    where priced.worst_price < 0 and -priced.worst_price < priced.width
+    from priced
 ),
 ranked as (
     select
@@ -104,28 +99,19 @@ ranked as (
         row_number() over (
             partition by symbol
             order by
-                case when fault is null then 0 else 1 end,
+                case when fault is null then 0 when long_conid is null then 2 else 1 end,
                 expected_value_usd / max_loss_usd desc, short_conid, long_conid
         ) as place
     from valued
 ),
 chosen as (
     select
-        ranked.*,
+        *,
         black76(
-            'P', ranked.forward_usd, ranked.short_strike + ranked.worst_price, ranked.years,
-            0.0, ranked.short_vol
+            'P', forward_usd, short_strike + worst_price, years, 0.0, forecast_vol
         ) as break_even
     from ranked
-    where ranked.place = 1
-),
-shorts as (
-    select legs.symbol, count(*) as short_legs
-    from settings
-    cross join legs
-    where legs.delta_size >= settings.short_delta_min
-        and legs.delta_size <= settings.short_delta_max
-    group by legs.symbol
+    where place = 1
 ),
 judged as (
     select
@@ -145,30 +131,29 @@ judged as (
         1 - (
             chosen.break_even['price'] - chosen.forward_usd * chosen.break_even['delta']
         ) / (chosen.short_strike + chosen.worst_price) as probability_of_profit,
-        case when chosen.below_probability > 0.5 then 1.0 else 2 * chosen.below_probability end
-            as probability_of_touch,
+        case
+            when chosen.long_conid is null then null
+            when chosen.beyond_probability > 0.5 then 1.0
+            else 2 * chosen.beyond_probability
+        end as probability_of_touch,
         chosen.expected_value_usd,
         chosen.expected_value_neutral_usd,
         chosen.cost_usd,
         case
             when contexts.bar is not null then contexts.bar
-            when shorts.short_legs is null then 'no quoted short put in the delta range'
-            when chosen.symbol is null then 'no listed wing in the width range'
+            when chosen.symbol is null then 'no quoted short put in the delta range'
             when chosen.fault is not null then chosen.fault
-            when chosen.expected_value_usd
-                < settings.edge_cost_ratio_min * chosen.cost_usd
+            when chosen.expected_value_usd < chosen.edge_cost_ratio_min * chosen.cost_usd
                 then 'expected value below its margin over costs'
         end as fault
-    from settings
-    cross join contexts
-    left join shorts on contexts.symbol = shorts.symbol
+    from contexts
     left join chosen on contexts.symbol = chosen.symbol
 )
 select
     symbol,
     cast(
         case
-            when short_conid is not null then substr(
+            when long_conid is not null then substr(
                 md5(
                     concat_ws(
                         '|', 'put_credit_spread', symbol, cast(short_conid as varchar),
@@ -183,7 +168,7 @@ select
     expiry_date,
     dte,
     case
-        when short_conid is not null then array_sort(
+        when long_conid is not null then array_sort(
             make_array(
                 named_struct('conid', short_conid, 'ratio', cast(-1 as bigint)),
                 named_struct('conid', long_conid, 'ratio', cast(1 as bigint))

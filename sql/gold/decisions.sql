@@ -10,93 +10,49 @@ with
 clock as (
     select * from run
 ),
-verdicts as (
-    select * from gold.rule_verdicts
-),
 candidates as (
     select * from gold.entry_candidates
 ),
-states as (
-    select
-        all_states.strategy_id,
-        all_states.symbol,
-        all_states.structure,
-        all_states.quantity,
-        all_states.closing_legs
-    from gold.strategy_state as all_states
-    inner join clock on all_states.run_id = clock.run_id
-),
-working as (
-    select
-        strategy_id,
-        purpose,
-        cast(quantity - filled_quantity as bigint) as remaining
-    from ops.orders
-    where state in ('proposed', 'approved', 'sent', 'working', 'unknown')
-),
-leaving as (
-    select strategy_id, sum(remaining) as remaining
-    from working
-    where purpose in ('close', 'roll', 'repair')
-    group by strategy_id
+judgements as (
+    select * from gold.judgements
 ),
 busy as (
     select strategies.symbol
-    from working
-    inner join ops.strategies on working.strategy_id = strategies.strategy_id
-    union
-    select states.symbol
-    from verdicts
-    inner join states on verdicts.subject_id = states.strategy_id
-    where verdicts.scope = 'strategy' and verdicts.verdict in ('unevaluable', 'fire')
-    union
-    select verdicts.subject_id as symbol
-    from verdicts
-    where verdicts.scope = 'symbol' and verdicts.verdict in ('unevaluable', 'fire')
-),
-blocked as (
-    select count(*) as causes
-    from verdicts
-    where scope = 'portfolio' and verdict in ('unevaluable', 'fire')
+    from ops.orders
+    inner join ops.strategies on orders.strategy_id = strategies.strategy_id
+    where orders.state in ('proposed', 'approved', 'sent', 'working', 'unknown')
+    union all
+    select symbol from judgements
 ),
 fired as (
     select
-        verdicts.scope,
-        verdicts.subject_id,
-        verdicts.action,
-        verdicts.fraction,
-        verdicts.urgency,
-        verdicts.rule,
-        verdicts.reason,
+        *,
         row_number() over (
-            partition by verdicts.scope, verdicts.subject_id
-            order by verdicts.urgency desc, verdicts.priority, verdicts.rule
+            partition by scope, subject_id
+            order by urgency desc, priority, rule
         ) as place
-    from verdicts
-    where verdicts.verdict = 'fire'
+    from judgements
+    where verdict = 'fire'
 ),
 exits as (
     select
-        fired.scope,
-        fired.subject_id,
-        fired.action,
-        least(
-            fired.fraction,
-            cast(states.quantity - coalesce(leaving.remaining, 0) as double)
-            / cast(states.quantity as double)
-        ) as fraction,
-        fired.urgency,
-        fired.rule,
-        fired.reason,
-        states.symbol,
-        states.structure,
-        states.closing_legs as legs,
-        states.quantity,
-        coalesce(leaving.remaining, 0) as remaining
+        scope,
+        subject_id,
+        action,
+        case
+            when quantity is null then fraction
+            else least(
+                fraction, cast(quantity - leaving as double) / cast(quantity as double)
+            )
+        end as fraction,
+        urgency,
+        rule,
+        reason,
+        symbol,
+        structure,
+        closing_legs as legs
     from fired
-    left join states on fired.scope = 'strategy' and fired.subject_id = states.strategy_id
-    left join leaving on fired.scope = 'strategy' and fired.subject_id = leaving.strategy_id
-    where fired.place = 1
+    where place = 1 and (quantity is null or leaving < quantity)
 ),
 best as (
     select
@@ -112,10 +68,9 @@ best as (
 ),
 entries as (
     select best.*
-    from blocked
-    cross join best
-    left join busy on best.symbol = busy.symbol
-    where best.place = 1 and busy.symbol is null and blocked.causes = 0
+    from best
+    left join busy on best.symbol = busy.symbol or busy.symbol = 'portfolio'
+    where best.place = 1 and busy.symbol is null
 ),
 decided as (
     select
@@ -138,7 +93,6 @@ decided as (
         cast(null as decimal(18, 6)) as margin_usd,
         cast(null as double) as expected_value_usd
     from exits
-    where scope <> 'strategy' or remaining < quantity
     union all
     select
         'symbol' as scope,

@@ -54,15 +54,10 @@ measured as (
     left join marks on legs.conid = marks.conid
     left join signals on legs.symbol = signals.symbol
 ),
-scoped as (
-    select 'symbol' as scope, symbol as subject_id, * from measured
-    union all
-    select 'portfolio' as scope, 'portfolio' as subject_id, * from measured
-),
 summed as (
     select
-        scope,
-        subject_id,
+        case when grouping(symbol) = 1 then 'portfolio' else 'symbol' end as scope,
+        case when grouping(symbol) = 1 then 'portfolio' else symbol end as subject_id,
         count(*) as legs,
         sum(case when delta_usd is null then 1 else 0 end) as unmeasured_legs,
         sum(case when beta_spy is null then 1 else 0 end) as unbeta_legs,
@@ -74,8 +69,9 @@ summed as (
         sum(theta_usd order by conid) as theta_usd,
         sum(rho_usd order by conid) as rho_usd,
         sum(value_usd order by conid) as value_usd
-    from scoped
-    group by scope, subject_id
+    from measured
+    group by grouping sets ((symbol), ())
+    having count(*) > 0
 )
 select
     clock.as_of,

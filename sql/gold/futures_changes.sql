@@ -23,13 +23,12 @@ quotes as (
         cast(futures_quotes.price as double) as price,
         futures_quotes.received_at,
         futures_quotes.ingest_seq,
-        futures_quotes.session_date,
         extract(epoch from (clock.as_of - futures_quotes.received_at)) as age_seconds,
-        case
-            when futures_quotes.session_date = clock.previous_session_date then 1
-            else 0
-        end as is_previous
+        futures_quotes.session_date = clock.previous_session_date as is_previous,
+        settings.futures_age_seconds_max as age_seconds_max,
+        settings.futures_reference_slack_seconds_max as slack_seconds_max
     from clock
+    cross join settings
     cross join silver.futures_quotes
     where futures_quotes.received_at <= clock.as_of
         and futures_quotes.session_date >= clock.previous_session_date
@@ -37,83 +36,30 @@ quotes as (
 bars as (
     select
         bars.symbol,
-        cast(bars.close as double) as close,
-        row_number() over (partition by bars.symbol order by bars.session_date desc) as recency
-    from clock
-    cross join silver.bars
-    where bars.session_date = clock.previous_session_date
-),
-references_of as (
-    select
-        quotes.conid,
-        quotes.symbol,
-        quotes.local_symbol,
-        quotes.expiry_date,
-        quotes.price,
-        quotes.age_seconds,
-        row_number() over (
-            partition by quotes.conid
-            order by quotes.age_seconds, quotes.ingest_seq desc
-        ) as place_now,
-        row_number() over (
-            partition by quotes.conid
-            order by
-                case when quotes.age_seconds >= 3600 then 0 else 1 end,
-                quotes.age_seconds, quotes.ingest_seq desc
-        ) as place_1h,
-        row_number() over (
-            partition by quotes.conid
-            order by
-                case when quotes.age_seconds >= 14400 then 0 else 1 end,
-                quotes.age_seconds, quotes.ingest_seq desc
-        ) as place_4h,
-        row_number() over (
-            partition by quotes.conid
-            order by quotes.is_previous desc, quotes.age_seconds, quotes.ingest_seq desc
-        ) as place_close,
-        quotes.is_previous
-    from quotes
+        cast(bars.close as double) as close
+    from silver.bars
+    inner join clock on bars.session_date = clock.previous_session_date
+    where bars.bar_size = '1 day'
 ),
 contracts as (
     select
-        references_of.conid,
-        max(references_of.symbol) as symbol,
-        max(references_of.local_symbol) as local_symbol,
-        max(references_of.expiry_date) as expiry_date,
-        max(
-            case
-                when references_of.place_now = 1
-                    and references_of.age_seconds <= settings.futures_age_seconds_max
-                    then references_of.price
-            end
+        conid,
+        max(symbol) as symbol,
+        max(local_symbol) as local_symbol,
+        max(expiry_date) as expiry_date,
+        last_value(price order by received_at, ingest_seq) filter (
+            where age_seconds <= age_seconds_max
         ) as price,
-        max(
-            case
-                when references_of.place_1h = 1
-                    and references_of.age_seconds >= 3600
-                    and references_of.age_seconds
-                        <= 3600 + settings.futures_reference_slack_seconds_max
-                    then references_of.price
-            end
+        last_value(price order by received_at, ingest_seq) filter (
+            where age_seconds >= 3600 and age_seconds <= 3600 + slack_seconds_max
         ) as price_1h,
-        max(
-            case
-                when references_of.place_4h = 1
-                    and references_of.age_seconds >= 14400
-                    and references_of.age_seconds
-                        <= 14400 + settings.futures_reference_slack_seconds_max
-                    then references_of.price
-            end
+        last_value(price order by received_at, ingest_seq) filter (
+            where age_seconds >= 14400 and age_seconds <= 14400 + slack_seconds_max
         ) as price_4h,
-        max(
-            case
-                when references_of.place_close = 1 and references_of.is_previous = 1
-                    then references_of.price
-            end
-        ) as price_close
-    from settings
-    cross join references_of
-    group by references_of.conid
+        last_value(price order by received_at, ingest_seq) filter (where is_previous)
+            as price_close
+    from quotes
+    group by conid
 ),
 live as (
     select
@@ -143,6 +89,6 @@ select
     clock.session_date
 from clock
 cross join live
-left join bars on live.symbol = bars.symbol and bars.recency = 1
+left join bars on live.symbol = bars.symbol
 where live.place = 1
 order by live.symbol

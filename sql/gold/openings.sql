@@ -46,26 +46,31 @@ opening as (
     where purpose = 'open'
         and state in ('proposed', 'approved', 'sent', 'working', 'unknown')
 ),
+states as (
+    select
+        all_states.strategy_id,
+        case
+            when all_states.option_legs > 0
+                and (
+                    all_states.pnl_ratio is null or all_states.delta_1pct_usd is null
+                    or all_states.dte is null
+                )
+                then 1
+        end as is_unevaluable
+    from gold.strategy_state as all_states
+    inner join clock on all_states.run_id = clock.run_id
+),
 held as (
     select
         strategies.symbol,
         count(*) as strategies,
-        count(opening.strategy_id) as opening
+        count(opening.strategy_id) as opening,
+        count(states.is_unevaluable) as unevaluable
     from ops.strategies
     left join opening on strategies.strategy_id = opening.strategy_id
+    left join states on strategies.strategy_id = states.strategy_id
     where strategies.quantity > 0 or opening.strategy_id is not null
     group by strategies.symbol
-),
-states as (
-    select run_id, symbol, pnl_ratio, delta_1pct_usd, dte, option_legs from gold.strategy_state
-),
-unevaluable as (
-    select states.symbol, count(*) as strategies
-    from states
-    inner join clock on states.run_id = clock.run_id
-    where states.option_legs > 0
-        and (states.pnl_ratio is null or states.delta_1pct_usd is null or states.dte is null)
-    group by states.symbol
 ),
 contexts as (
     select
@@ -83,7 +88,7 @@ contexts as (
         expiries.dte,
         coalesce(held.strategies, 0) as strategies,
         coalesce(held.opening, 0) as opening,
-        coalesce(unevaluable.strategies, 0) as unevaluable,
+        coalesce(held.unevaluable, 0) as unevaluable,
         settings.openings_strategies_per_symbol_max as strategies_max,
         case
             when extract(epoch from (clock.as_of - clock.session_open_at))
@@ -98,7 +103,6 @@ contexts as (
     left join signals on symbols.symbol = signals.symbol
     left join expiries on symbols.symbol = expiries.symbol and expiries.place = 1
     left join held on symbols.symbol = held.symbol
-    left join unevaluable on symbols.symbol = unevaluable.symbol
 )
 select
     symbol,

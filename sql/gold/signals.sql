@@ -31,116 +31,130 @@ futures as (
 ),
 underlyings as (
     select
-        underlying_quotes.symbol,
-        case
-            when extract(epoch from (clock.as_of - underlying_quotes.received_at))
-                <= settings.marks_quote_age_seconds_max
-                then cast(underlying_quotes.price as double)
-        end as price
-    from clock
-    cross join settings
-    cross join silver.underlying_quotes
+        symbol,
+        cast(price as double) as price,
+        received_at
+    from silver.underlying_quotes
 ),
 vix as (
-    select price / 100 as vol from underlyings where symbol = 'VIX'
-),
-symbols as (
-    select symbol from surface
-    union
-    select symbol from underlyings
-),
-targets as (
-    select 'short' as term, signals_term_short_days as days from params
-    union all
-    select 'long' as term, signals_term_long_days as days from params
+    select price / 100 as vol, received_at from underlyings where symbol = 'VIX'
 ),
 placed as (
     select
-        symbol,
-        years * 365 as days,
-        atm_vol,
-        atm_vol * atm_vol * years as total_variance,
-        skew_25d,
-        spot_usd,
-        lead(years * 365) over (partition by symbol order by expiry_date) as next_days,
-        lead(atm_vol * atm_vol * years) over (
-            partition by symbol order by expiry_date
-        ) as next_variance
-    from surface
+        surface.symbol,
+        surface.years * 365 as days,
+        surface.atm_vol,
+        surface.atm_vol * surface.atm_vol * surface.years as total_variance,
+        surface.skew_25d,
+        surface.spot_usd,
+        lead(surface.years * 365) over along as next_days,
+        lead(surface.atm_vol * surface.atm_vol * surface.years) over along as next_variance,
+        settings.signals_term_short_days as short_days,
+        settings.signals_term_long_days as long_days,
+        row_number() over (
+            partition by surface.symbol
+            order by
+                abs(surface.years * 365 - settings.signals_term_short_days),
+                surface.expiry_date
+        ) as nearness
+    from settings
+    cross join surface
+    window along as (partition by surface.symbol order by surface.expiry_date)
 ),
 termed as (
     select
-        placed.symbol,
-        max(placed.spot_usd) as spot_usd,
+        symbol,
+        max(spot_usd) as spot_usd,
         sqrt(
             max(
                 case
-                    when targets.term = 'short' and placed.days <= targets.days
-                        and placed.next_days > targets.days
-                        then (
-                            placed.total_variance
-                            + (placed.next_variance - placed.total_variance)
-                            * (targets.days - placed.days) / (placed.next_days - placed.days)
-                        ) * 365 / targets.days
+                    when days <= short_days and next_days > short_days then (
+                        total_variance
+                        + (next_variance - total_variance)
+                        * (short_days - days) / (next_days - days)
+                    ) * 365 / short_days
                 end
             )
         ) as short_vol,
         sqrt(
             max(
                 case
-                    when targets.term = 'long' and placed.days <= targets.days
-                        and placed.next_days > targets.days
-                        then (
-                            placed.total_variance
-                            + (placed.next_variance - placed.total_variance)
-                            * (targets.days - placed.days) / (placed.next_days - placed.days)
-                        ) * 365 / targets.days
+                    when days <= long_days and next_days > long_days then (
+                        total_variance
+                        + (next_variance - total_variance)
+                        * (long_days - days) / (next_days - days)
+                    ) * 365 / long_days
                 end
             )
         ) as long_vol,
-        min(
-            case when targets.term = 'short' then abs(placed.days - targets.days) end
-        ) as short_gap_days
+        max(case when nearness = 1 then abs(days - short_days) end) as short_gap_days,
+        max(case when nearness = 1 then atm_vol end) as near_vol,
+        max(case when nearness = 1 then skew_25d end) as skew_25d
     from placed
-    cross join targets
-    group by placed.symbol
+    group by symbol
 ),
-nearest as (
+priced as (
     select
-        placed.symbol,
-        placed.atm_vol,
-        placed.skew_25d,
-        row_number() over (
-            partition by placed.symbol
-            order by abs(placed.days - settings.signals_term_short_days), placed.days
-        ) as place
-    from settings
-    cross join placed
+        coalesce(termed.symbol, underlyings.symbol) as symbol,
+        termed.spot_usd,
+        termed.short_vol,
+        termed.long_vol,
+        termed.short_gap_days,
+        termed.near_vol,
+        termed.skew_25d,
+        underlyings.price,
+        underlyings.received_at
+    from termed
+    full join underlyings on termed.symbol = underlyings.symbol
+),
+dated as (
+    select
+        priced.*,
+        case
+            when extract(epoch from (clock.as_of - priced.received_at))
+                <= settings.marks_quote_age_seconds_max
+                then priced.price
+        end as quoted_usd,
+        clock.as_of,
+        clock.run_id,
+        clock.session_date,
+        settings.marks_quote_age_seconds_max as quote_age_seconds_max,
+        settings.signals_term_gap_days_max as gap_days_max,
+        settings.signals_har_share_ratio as har_share_ratio,
+        settings.signals_forecast_count_min as forecast_count_min,
+        settings.signals_bias_count_min as bias_count_min
+    from clock
+    cross join settings
+    cross join priced
 ),
 joined as (
     select
-        symbols.symbol,
-        coalesce(underlyings.price, termed.spot_usd) as spot_usd,
+        dated.as_of,
+        dated.run_id,
+        dated.session_date,
+        dated.har_share_ratio,
+        dated.forecast_count_min,
+        dated.bias_count_min,
+        dated.symbol,
+        coalesce(dated.quoted_usd, dated.spot_usd) as spot_usd,
         case
-            when underlyings.price is not null then 'quote'
-            when termed.spot_usd is not null then 'parity'
+            when dated.quoted_usd is not null then 'quote'
+            when dated.spot_usd is not null then 'parity'
         end as spot_source,
         case
-            when termed.short_vol is not null then termed.short_vol
-            when termed.short_gap_days <= settings.signals_term_gap_days_max
-                then nearest.atm_vol
+            when dated.short_vol is not null then dated.short_vol
+            when dated.short_gap_days <= dated.gap_days_max then dated.near_vol
         end as iv30,
         case
-            when termed.short_vol is not null then 'interpolated'
-            when termed.short_gap_days <= settings.signals_term_gap_days_max then 'nearest'
+            when dated.short_vol is not null then 'interpolated'
+            when dated.short_gap_days <= dated.gap_days_max then 'nearest'
         end as iv30_source,
-        termed.long_vol - termed.short_vol as term_slope,
-        nearest.skew_25d,
+        dated.long_vol - dated.short_vol as term_slope,
+        dated.skew_25d,
         statistics.bar_date,
         statistics.implied_source,
         statistics.implied_vol_low,
         statistics.implied_vol_high,
-        statistics.implied_sessions,
         statistics.last_implied_vol,
         statistics.realised_vol_5,
         statistics.realised_vol_21,
@@ -153,18 +167,18 @@ joined as (
         statistics.implied_mse,
         statistics.beta_spy,
         statistics.correlation_spy,
-        vix.vol as vix_vol,
+        case
+            when extract(epoch from (dated.as_of - vix.received_at))
+                <= dated.quote_age_seconds_max
+                then vix.vol
+        end as vix_vol,
         futures.change_1h_ratio,
         futures.change_4h_ratio,
         futures.change_overnight_ratio,
         futures.change_daily_ratio
-    from settings
-    cross join symbols
-    left join underlyings on symbols.symbol = underlyings.symbol
-    left join termed on symbols.symbol = termed.symbol
-    left join nearest on symbols.symbol = nearest.symbol and nearest.place = 1
-    left join statistics on symbols.symbol = statistics.symbol
-    left join futures on symbols.symbol = futures.symbol
+    from dated
+    left join statistics on dated.symbol = statistics.symbol
+    left join futures on dated.symbol = futures.symbol
     left join vix on statistics.implied_source = 'vix_proxy'
 ),
 ranked as (
@@ -180,20 +194,19 @@ forecast as (
     select
         ranked.*,
         case
-            when ranked.forecast_count >= settings.signals_forecast_count_min
-                and ranked.bias_count >= settings.signals_bias_count_min
+            when ranked.forecast_count >= ranked.forecast_count_min
+                and ranked.bias_count >= ranked.bias_count_min
                 then greatest(0.0, 1 - ranked.forecast_mse / nullif(ranked.implied_mse, 0))
         end as weight,
         ranked.bias_ratio * exp(
-            (1 - settings.signals_har_share_ratio)
+            (1 - ranked.har_share_ratio)
             * ln(ranked.measure_vol * ranked.measure_vol)
-            + settings.signals_har_share_ratio * ln(nullif(ranked.har_variance, 0))
+            + ranked.har_share_ratio * ln(nullif(ranked.har_variance, 0))
         ) as raw_variance
-    from settings
-    cross join ranked
+    from ranked
 )
 select
-    clock.as_of,
+    forecast.as_of,
     forecast.symbol,
     forecast.spot_usd,
     forecast.spot_source,
@@ -238,8 +251,7 @@ select
     forecast.change_overnight_ratio as futures_change_overnight_ratio,
     forecast.change_daily_ratio as futures_change_daily_ratio,
     forecast.bar_date,
-    clock.run_id,
-    clock.session_date
-from clock
-cross join forecast
+    forecast.run_id,
+    forecast.session_date
+from forecast
 order by forecast.symbol
