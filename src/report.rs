@@ -18,7 +18,7 @@ pub use attention::{Attention, attention};
 pub use input::{
     AlertRow, AlertState, BookGreeks, DailyReport, DecisionRow, DifferenceRow, DifferenceState,
     EquityPoint, FailedCheck, Greeks, Header, LegRow, LimitUnit, LimitUse, MarketKind, MarketNote,
-    OrderRow, Payoff, PnlDay, PnlPart, PnlPartKind, Reconciliation, RefusalRow, Severity, Smile,
+    OrderRow, Payoff, PnlDay, PnlPart, PnlPartKind, QuarantineRow, Reconciliation, RefusalRow, Severity, Smile,
     SmileCurve, SourceHealth, StrategyRow, Stress,
 };
 

@@ -134,7 +134,10 @@ fn risk(report: &DailyReport, found: &mut Vec<Attention>) {
     if report.limits.is_empty() {
         note(found, Severity::Critical, "No limit was evaluated".to_owned());
     }
-    if report.pnl.parts.is_empty() && !report.pnl.day_usd.is_zero() {
+    if report.pnl.day_usd.is_none() {
+        note(found, Severity::Warning, "The day's P&L is not known".to_owned());
+    }
+    if report.pnl.parts.is_empty() && report.pnl.day_usd.is_some_and(|day| !day.is_zero()) {
         let text = "The day's P&L is not explained by its parts".to_owned();
         note(found, Severity::Warning, text);
     }

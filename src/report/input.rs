@@ -27,6 +27,7 @@ pub struct DailyReport {
     pub stresses: Vec<Stress>,
     pub smiles: Vec<Smile>,
     pub sources: Vec<SourceHealth>,
+    pub quarantine: Vec<QuarantineRow>,
     pub reconciliation: Reconciliation,
     pub alerts: Vec<AlertRow>,
     /// What the desk intends for the next session, a sentence each.
@@ -83,13 +84,13 @@ pub struct EquityPoint {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PnlDay {
     /// Deposits and withdrawals excluded.
-    pub day_usd: Decimal,
+    pub day_usd: Option<Decimal>,
     /// Of the equity at the session before.
     pub day_return_ratio: Option<f64>,
-    pub realised_usd: Decimal,
-    pub unrealised_usd: Decimal,
+    pub realised_usd: Option<Decimal>,
+    pub unrealised_usd: Option<Decimal>,
     /// Since the first session.
-    pub total_usd: Decimal,
+    pub total_usd: Option<Decimal>,
     /// Time-weighted, since the first session.
     pub total_return_ratio: Option<f64>,
     /// The deepest fall from a peak since the first session, zero or negative.
@@ -220,7 +221,7 @@ pub struct DecisionRow {
     pub outcome: String,
 }
 
-/// Something that the risk gate refused.
+/// Something that was refused: by the risk gate, or by an entry's own conditions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefusalRow {
     pub refused_at: Timestamp,
@@ -320,6 +321,15 @@ pub struct SourceHealth {
     /// The oldest that the data was while it was needed.
     pub worst_age: Option<TimeDelta>,
     pub allowed_age: TimeDelta,
+}
+
+/// Rows of one source and symbol that were set aside, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineRow {
+    pub source: String,
+    pub symbol: String,
+    pub reason: String,
+    pub rows: u64,
 }
 
 /// The desk's books against the broker's.

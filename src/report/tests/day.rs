@@ -134,11 +134,11 @@ fn pnl() -> PnlDay {
         (Residual, "-18.55"),
     ];
     PnlDay {
-        day_usd: dec("212.28"),
+        day_usd: Some(dec("212.28")),
         day_return_ratio: Some(0.000_848),
-        realised_usd: dec("96.30"),
-        unrealised_usd: dec("115.98"),
-        total_usd: dec("449.28"),
+        realised_usd: Some(dec("96.30")),
+        unrealised_usd: Some(dec("115.98")),
+        total_usd: Some(dec("449.28")),
         total_return_ratio: Some(0.001_797),
         max_drawdown_ratio: Some(-0.000_84),
         external_flows_usd: dec("0"),
@@ -373,6 +373,12 @@ pub(super) fn full_day() -> DailyReport {
         stresses: stresses(),
         smiles: smiles(),
         sources: sources(),
+        quarantine: vec![QuarantineRow {
+            source: "bronze.option_quotes".to_owned(),
+            symbol: "IWM".to_owned(),
+            reason: "crossed".to_owned(),
+            rows: 12,
+        }],
         reconciliation: reconciliation(),
         alerts: vec![AlertRow {
             raised_at: at("14:52"),
@@ -396,7 +402,7 @@ pub(super) fn quiet_day() -> DailyReport {
         market: MarketNote { kind: MarketKind::Live, ..full.market },
         equity: vec![full.equity[10]],
         pnl: PnlDay {
-            day_usd: dec("0"),
+            day_usd: Some(dec("0")),
             day_return_ratio: None,
             parts: vec![],
             external_flows_usd: dec("5000"),
@@ -411,6 +417,7 @@ pub(super) fn quiet_day() -> DailyReport {
         stresses: vec![],
         smiles: vec![],
         sources: vec![full.sources[0].clone()],
+        quarantine: vec![],
         reconciliation: Reconciliation { differences: vec![], ..full.reconciliation },
         alerts: vec![],
         tomorrow: vec![],

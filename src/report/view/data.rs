@@ -6,8 +6,8 @@ use minijinja::{Value, context};
 use super::{severity, svg};
 use crate::report::attention::{completeness, source_fault};
 use crate::report::input::{
-    AlertRow, AlertState, DifferenceState, MarketKind, MarketNote, Reconciliation, Smile,
-    SourceHealth,
+    AlertRow, AlertState, DifferenceState, MarketKind, MarketNote, QuarantineRow, Reconciliation,
+    Smile, SourceHealth,
 };
 use crate::report::text::{self, or_unknown};
 use crate::report::{ASSUMED_PREMIUM, ReportError, chart};
@@ -67,6 +67,23 @@ pub(super) fn sources(sources: &[SourceHealth]) -> Value {
                 age => or_unknown(row.worst_age, text::age),
                 good => fault.is_none(),
                 fault => fault,
+            }
+        })
+        .collect()
+}
+
+pub(super) fn quarantine(rows: &[QuarantineRow]) -> Value {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by(|a, b| {
+        (&a.source, &a.symbol, &a.reason).cmp(&(&b.source, &b.symbol, &b.reason))
+    });
+    rows.into_iter()
+        .map(|row| {
+            context! {
+                source => &row.source,
+                symbol => &row.symbol,
+                reason => &row.reason,
+                rows => text::count(row.rows),
             }
         })
         .collect()

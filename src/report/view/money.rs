@@ -12,17 +12,17 @@ use crate::report::text::{self, Tone, or_unknown};
 
 pub(super) fn day(report: &DailyReport) -> Value {
     let pnl = &report.pnl;
-    let tone = Tone::of(pnl.day_usd);
+    let tone = pnl.day_usd.map_or(Tone::Flat, Tone::of);
     let flows = Some(pnl.external_flows_usd).filter(|flows| !flows.is_zero());
     context! {
-        usd => text::usd_change(pnl.day_usd),
+        usd => or_unknown(pnl.day_usd, text::usd_change),
         tone => tone.class(),
         arrow => tone.arrow(),
         return_ratio => or_unknown(pnl.day_return_ratio, |ratio| text::percent_change(ratio, 2)),
         equity => or_unknown(equity_at_close(report), |point| text::usd(point.equity_usd)),
-        realised => text::usd_change(pnl.realised_usd),
-        unrealised => text::usd_change(pnl.unrealised_usd),
-        total => text::usd_change(pnl.total_usd),
+        realised => or_unknown(pnl.realised_usd, text::usd_change),
+        unrealised => or_unknown(pnl.unrealised_usd, text::usd_change),
+        total => or_unknown(pnl.total_usd, text::usd_change),
         total_return => or_unknown(pnl.total_return_ratio, |ratio| text::percent_change(ratio, 2)),
         drawdown => or_unknown(pnl.max_drawdown_ratio, |ratio| text::percent_change(ratio, 2)),
         flows => flows.map(text::usd_change),
