@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::market::{Price, Timestamp};
 use crate::structures::{BrokerStatus, OpenOrder, OrderEvent, OrderRef, OrderRequest, OrderType};
 
+use super::fills::Stance;
+
 /// First permanent id that the exchange gives.
 const FIRST_PERM_ID: i64 = 1_000_000_001;
 
@@ -15,10 +17,10 @@ pub(super) enum Change {
     Cancel,
 }
 
-/// The quotes at which an order was last tried.
+/// The market when an order was last tried, or sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LastLook {
-    /// Receipt of the newest leg quote.
+    /// Receipt of the newest leg quote; the instant of sending at first.
     pub at: Timestamp,
     pub mid: Option<Price>,
 }
@@ -34,8 +36,8 @@ pub(super) struct WorkingOrder {
     pub fill_count: u32,
     /// Only quotes received from here on can fill it.
     pub active_from: Timestamp,
-    /// `None` until tried since it, or its price, became effective.
-    pub last_look: Option<LastLook>,
+    pub stance: Stance,
+    pub last_look: LastLook,
     /// In order of effect.
     pub changes: Vec<(Timestamp, Change)>,
 }
@@ -79,7 +81,12 @@ pub(super) struct Book {
 
 impl Book {
     /// Takes an order in and gives it its permanent id.
-    pub fn accept(&mut self, request: OrderRequest, active_from: Timestamp) -> &WorkingOrder {
+    pub fn accept(
+        &mut self,
+        request: OrderRequest,
+        sent: LastLook,
+        active_from: Timestamp,
+    ) -> &WorkingOrder {
         let perm_id = FIRST_PERM_ID + self.accepted.len() as i64;
         self.accepted.insert(request.order_ref.clone(), perm_id);
         self.working.entry(perm_id).or_insert(WorkingOrder {
@@ -88,7 +95,8 @@ impl Book {
             filled: 0,
             fill_count: 0,
             active_from,
-            last_look: None,
+            stance: Stance::Entering,
+            last_look: sent,
             changes: Vec::new(),
         })
     }

@@ -10,7 +10,7 @@ use crate::structures::{
     BrokerStatus, OrderLeg, OrderRef, OrderRequest, OrderType, Reject, WhatIf,
 };
 
-use super::book::Change;
+use super::book::{Change, LastLook};
 use super::engine::Exchange;
 use super::margining::{Effect, Standing};
 use super::view;
@@ -50,14 +50,16 @@ impl Exchange {
         check_form(&request, &instruments)?;
         self.check_session(&request)?;
         self.check_opposite(&request, &instruments)?;
-        self.check_margin(&request)?;
+        self.check_margin(&request, request.quantity)?;
         for leg in &request.legs {
             self.trace_quote(leg.conid);
         }
         for instrument in &instruments {
             self.refresh_spot(instrument.symbol());
         }
-        let order = self.book.accept(request, self.now + self.config.latency);
+        let market = self.combo_market(&request);
+        let sent = LastLook { at: self.now, mid: market.and_then(|market| market.mid()) };
+        let order = self.book.accept(request, sent, self.now + self.config.latency);
         let (perm_id, event) = (order.perm_id, order.event(BrokerStatus::Working, self.now));
         self.report_order(event);
         Ok(perm_id)
@@ -66,10 +68,11 @@ impl Exchange {
     /// Changes the price of a working order, after the latency. Its reference and quantity stay.
     pub fn amend(&mut self, order_ref: &OrderRef, order_type: OrderType) -> Result<(), Reject> {
         let order = self.book.working_by_ref(order_ref).ok_or_else(|| not_working(order_ref))?;
+        let remaining = order.remaining();
         let changed = OrderRequest { order_type, ..order.request.clone() };
         let instruments = self.instruments(&changed)?;
         check_form(&changed, &instruments)?;
-        self.check_margin(&changed)?;
+        self.check_margin(&changed, remaining)?;
         self.schedule(order_ref, Change::Price(order_type))
     }
 
@@ -149,8 +152,8 @@ impl Exchange {
 
     /// The order, with whatever works beside it and makes things worse, must fit the account; or it
     /// must leave the account no worse than it stands.
-    fn check_margin(&self, request: &OrderRequest) -> Result<(), Reject> {
-        let effect = self.effect_of(request, request.quantity)?;
+    fn check_margin(&self, request: &OrderRequest, quantity: i64) -> Result<(), Reject> {
+        let effect = self.effect_of(request, quantity)?;
         let mut beside: Vec<Effect> = Vec::new();
         let mut before = self.standing_with(&[])?;
         for order in self.book.working() {

@@ -3,7 +3,7 @@
 //! Rules, for BUY combos with signed legs:
 //! - *Natural* is what taking costs: asks of the legs bought less bids of the legs sold. *Far* is
 //!   the other side, *mid* half way between.
-//! - Marketable at its first look: filled at natural, up to the displayed size of the scarcest leg.
+//! - Marketable when it, or its price, becomes effective: filled at natural, up to the displayed size of the scarcest leg.
 //! - Resting, and natural has come down to its limit: filled at its limit, up to the same size.
 //! - Resting between mid and natural: filled at its limit by a hazard that rises towards natural
 //!   and falls with the number of legs, the combo's relative width and the market's stress. At mid
@@ -87,13 +87,13 @@ impl ComboMarket {
     }
 }
 
-/// What an order knows of the market it rests in.
+/// How an order stands to the market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// The first quotes since the order or its price became effective.
-    First,
-    /// The order has rested since earlier quotes, whose mid is kept for adverse selection.
-    Again { since_last: TimeDelta, last_mid: Option<Price> },
+pub enum Stance {
+    /// Not yet tried since it, or its price, became effective: where it is marketable it takes.
+    Entering,
+    /// It has met quotes at this price before: where the market comes to it, it gives.
+    Resting,
 }
 
 /// An order's chance at the quotes of one instant.
@@ -103,7 +103,11 @@ pub struct Attempt {
     /// Combos still to be filled.
     pub remaining: i64,
     pub leg_count: usize,
-    pub look: Look,
+    pub stance: Stance,
+    /// Since it was last tried, or its price became effective.
+    pub rested: TimeDelta,
+    /// The combo's mid when it was last tried or sent, for adverse selection.
+    pub last_mid: Option<Price>,
     /// 0 in ordinary conditions, see [`MarketSource::stress`](super::MarketSource::stress).
     pub stress: f64,
     /// Uniform draw that decides whether the hazard strikes.
@@ -125,47 +129,38 @@ pub fn decide(attempt: &Attempt, market: &ComboMarket, model: &FillModel) -> Opt
     if quantity < 1 {
         return None;
     }
-    let net = match (attempt.order_type, attempt.look) {
-        (OrderType::Market, _) => market.natural,
-        (OrderType::Limit(limit), Look::First) if market.natural <= limit => market.natural,
-        (OrderType::Limit(limit), Look::Again { .. }) if market.natural <= limit => limit,
-        (OrderType::Limit(_), Look::First) => return None,
-        (OrderType::Limit(limit), Look::Again { since_last, last_mid }) => {
-            let rest = Rest { limit, since_last, last_mid };
-            return rest.strikes(attempt, market, model).then_some(Fill { quantity, net: limit });
-        }
+    let net = match attempt.order_type {
+        OrderType::Market => market.natural,
+        OrderType::Limit(limit) if market.natural <= limit => match attempt.stance {
+            Stance::Entering => market.natural,
+            Stance::Resting => limit,
+        },
+        OrderType::Limit(limit) if strikes(limit, attempt, market, model) => limit,
+        OrderType::Limit(_) => return None,
     };
     Some(Fill { quantity, net })
 }
 
-/// An order resting below natural.
-struct Rest {
-    limit: Price,
-    since_last: TimeDelta,
-    last_mid: Option<Price>,
-}
-
-impl Rest {
-    fn strikes(&self, attempt: &Attempt, market: &ComboMarket, model: &FillModel) -> bool {
-        let (Some(mid), Some(gross), Some(last_mid)) = (market.mid(), market.gross, self.last_mid)
-        else {
-            return false;
-        };
-        let half_spread = (market.natural - mid).to_f64();
-        let place = (self.limit - mid).to_f64() / half_spread;
-        if !(half_spread > 0.0 && gross > 0.0 && place > 0.0) {
-            return false;
-        }
-        let calm = libm::pow(place, model.hazard_exponent) * model.hazard_per_minute_at_natural;
-        let legs = libm::pow(attempt.leg_count as f64, model.legs_exponent);
-        let width = libm::exp(-half_spread / gross / model.width_scale_ratio);
-        let stress = 1.0 + model.stress_weight * attempt.stress.max(0.0);
-        let minutes = self.since_last.num_milliseconds() as f64 / 60_000.0;
-        let offered = 1.0 - libm::exp(-calm * width / legs / stress * minutes);
-        let moved_against = (last_mid - mid).to_f64() >= model.adverse_move_ratio * half_spread;
-        attempt.hazard_draw < offered
-            && (moved_against || attempt.benign_draw < model.benign_fill_probability)
+/// Whether an order below natural is filled passively.
+fn strikes(limit: Price, attempt: &Attempt, market: &ComboMarket, model: &FillModel) -> bool {
+    let (Some(mid), Some(gross), Some(last_mid)) = (market.mid(), market.gross, attempt.last_mid)
+    else {
+        return false;
+    };
+    let half_spread = (market.natural - mid).to_f64();
+    let place = (limit - mid).to_f64() / half_spread;
+    if !(half_spread > 0.0 && gross > 0.0 && place > 0.0) {
+        return false;
     }
+    let calm = libm::pow(place, model.hazard_exponent) * model.hazard_per_minute_at_natural;
+    let legs = libm::pow(attempt.leg_count as f64, model.legs_exponent);
+    let width = libm::exp(-half_spread / gross / model.width_scale_ratio);
+    let stress = 1.0 + model.stress_weight * attempt.stress.max(0.0);
+    let minutes = attempt.rested.num_milliseconds() as f64 / 60_000.0;
+    let offered = 1.0 - libm::exp(-calm * width / legs / stress * minutes);
+    let moved_against = (last_mid - mid).to_f64() >= model.adverse_move_ratio * half_spread;
+    attempt.hazard_draw < offered
+        && (moved_against || attempt.benign_draw < model.benign_fill_probability)
 }
 
 /// A price for each leg, in order, whose signed sum is exactly `net`.
@@ -203,4 +198,102 @@ pub fn leg_prices(legs: &[LegMarket], net: Price) -> Option<Vec<Price>> {
 fn on_tick(price: f64, tick: Price) -> Option<Price> {
     let steps = libm::round(price / tick.to_f64());
     (steps.abs() < 1e12).then(|| tick.times(steps as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exchange::ExchangeConfig;
+    use crate::structures::testing::price;
+
+    fn leg(ratio: i64, bid_cents: i64, spread_cents: i64) -> LegMarket {
+        LegMarket {
+            conid: ConId(ratio + 10 * bid_cents),
+            ratio,
+            bid: Some(Price::from_micros(bid_cents * 10_000)),
+            ask: Some(Price::from_micros((bid_cents + spread_cents) * 10_000)),
+            size: 7,
+            tick: price(0.01),
+        }
+    }
+
+    fn resting(limit: f64, leg_count: usize) -> Attempt {
+        Attempt {
+            order_type: OrderType::Limit(price(limit)),
+            remaining: 3,
+            leg_count,
+            stance: Stance::Resting,
+            rested: TimeDelta::minutes(1),
+            last_mid: Some(price(9.0)),
+            stress: 0.0,
+            hazard_draw: 0.0,
+            benign_draw: 0.0,
+        }
+    }
+
+    /// The greatest draw at which the hazard still strikes.
+    fn hazard(attempt: &Attempt, market: &ComboMarket) -> f64 {
+        let model = ExchangeConfig::shipped(0).fills;
+        let strikes = |n: i32| {
+            let draw = f64::from(n) / 1_000.0;
+            decide(&Attempt { hazard_draw: draw, ..*attempt }, market, &model).is_some()
+        };
+        (0..1_000).take_while(|n| strikes(*n)).last().map_or(-1.0, |n| f64::from(n) / 1_000.0)
+    }
+
+    #[test]
+    fn the_hazard_rises_to_natural_and_falls_with_legs_width_and_stress() {
+        let market = ComboMarket::of(&[leg(1, 500, 20)]).unwrap();
+        let base = hazard(&resting(5.15, 1), &market);
+        assert!(base > 0.0);
+        assert!(hazard(&resting(5.18, 1), &market) > base);
+        assert!(hazard(&resting(5.15, 4), &market) < base);
+        let stressed = Attempt { stress: 4.0, ..resting(5.15, 1) };
+        assert!(hazard(&stressed, &market) < base);
+        let wide = ComboMarket::of(&[leg(1, 410, 200)]).unwrap();
+        assert!(hazard(&resting(5.60, 1), &wide) < base);
+        for at_or_below_mid in [5.10, 5.09, 4.0] {
+            assert!(hazard(&resting(at_or_below_mid, 1), &market) < 0.0);
+        }
+    }
+
+    #[test]
+    fn a_one_sided_leg_can_be_taken_but_not_waited_for() {
+        let mut one_sided = leg(1, 5, 5);
+        one_sided.bid = None;
+        let market = ComboMarket::of(&[one_sided]).unwrap();
+        let model = ExchangeConfig::shipped(0).fills;
+        let take = Attempt { stance: Stance::Entering, ..resting(0.10, 1) };
+        assert_eq!(decide(&take, &market, &model).map(|fill| fill.net), Some(price(0.10)));
+        assert_eq!(decide(&resting(0.09, 1), &market, &model), None);
+        let mut to_sell = leg(-1, 5, 5);
+        to_sell.bid = None;
+        assert_eq!(ComboMarket::of(&[to_sell]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn leg_prices_sum_exactly_and_stay_near_their_quotes(
+            legs in prop::collection::vec((-3_i64..4, 20_i64..3_000, 1_i64..60), 0..3),
+            first in (prop::bool::ANY, 200_i64..3_000, 1_i64..60),
+            share in 0.0_f64..=1.0,
+        ) {
+            let mut markets = vec![leg(if first.0 { 1 } else { -1 }, first.1, first.2)];
+            let others = legs.iter().filter(|(ratio, _, _)| *ratio != 0);
+            markets.extend(others.map(|(ratio, bid, spread)| leg(*ratio, *bid, *spread)));
+            let market = ComboMarket::of(&markets).unwrap();
+            let far = market.far.unwrap();
+            let net = market.natural.to_f64() + share * (far - market.natural).to_f64();
+            let net = price((net * 100.0).round() / 100.0);
+            let prices = leg_prices(&markets, net).unwrap();
+            let sum: Price = markets.iter().zip(&prices).map(|(leg, one)| one.times(leg.ratio)).sum();
+            prop_assert_eq!(sum, net);
+            let slack = price(0.01).times(markets.iter().map(|leg| leg.ratio.abs()).sum());
+            for (leg, one) in markets.iter().zip(&prices) {
+                prop_assert!(*one >= leg.bid.unwrap() - slack && *one <= leg.ask.unwrap() + slack);
+            }
+        }
+    }
 }

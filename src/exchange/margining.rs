@@ -13,7 +13,6 @@ use crate::structures::{
 
 use super::account::cash_of;
 use super::engine::{Exchange, ExchangeError};
-use super::fills::{ComboMarket, LegMarket};
 use super::view;
 
 /// The account cannot be valued.
@@ -70,8 +69,8 @@ impl Standing {
 pub(super) enum EffectError {
     #[error("contract {0} is not known")]
     Unknown(ConId),
-    #[error("{0} has no quote to value a market order by")]
-    NoQuote(ConId),
+    #[error("a leg has no quote to value a market order by")]
+    NoQuote,
     #[error(transparent)]
     Fee(#[from] super::fees::FeeError),
 }
@@ -160,7 +159,6 @@ impl Exchange {
         quantity: i64,
     ) -> Result<Effect, EffectError> {
         let mut effect = Effect::default();
-        let mut markets = Vec::new();
         for leg in &request.legs {
             let instrument =
                 self.source.contract(leg.conid).ok_or(EffectError::Unknown(leg.conid))?;
@@ -169,15 +167,6 @@ impl Exchange {
             if let [_] = request.legs.as_slice() {
                 effect.commission = effect.commission.max(self.config.fees.order_min(&instrument));
             }
-            let quote = view::sides(&*self.source, &instrument);
-            markets.push(LegMarket {
-                conid: leg.conid,
-                ratio: leg.ratio,
-                bid: quote.and_then(|quote| quote.bid),
-                ask: quote.and_then(|quote| quote.ask),
-                size: quantity,
-                tick: view::tick(&instrument),
-            });
             if let Some(mark) = view::mark(&*self.source, &instrument) {
                 effect.marks.insert(leg.conid, mark);
                 if instrument.kind() == SecurityKind::Stock {
@@ -188,11 +177,7 @@ impl Exchange {
         }
         let net = match request.order_type {
             OrderType::Limit(limit) => limit,
-            OrderType::Market => {
-                let market = ComboMarket::of(&markets);
-                let first = request.legs.first().map_or(ConId(0), |leg| leg.conid);
-                market.ok_or(EffectError::NoQuote(first))?.natural
-            }
+            OrderType::Market => self.combo_market(request).ok_or(EffectError::NoQuote)?.natural,
         };
         if let Some((instrument, _)) = effect.quantities.first() {
             effect.cash = cash_of(instrument, quantity, net, Usd::ZERO);

@@ -3,13 +3,13 @@
 use chrono::TimeDelta;
 
 use crate::market::{ConId, Instrument, Price, Timestamp, Usd};
-use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderLeg};
+use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderLeg, OrderRequest};
 
 use super::account::cash_of;
 use super::book::{Change, LastLook, WorkingOrder};
 use super::draws::DrawPurpose;
 use super::engine::Exchange;
-use super::fills::{self, Attempt, ComboMarket, Fill, LegMarket, Look};
+use super::fills::{self, Attempt, ComboMarket, Fill, LegMarket, Stance};
 use super::view::{self, Sides};
 
 /// What is known of the stream of a contract's quotes: a quote that follows a gap fills nothing.
@@ -66,7 +66,7 @@ impl Exchange {
                         if let Some(order) = self.book.get_mut(perm_id) {
                             order.request.order_type = order_type;
                             order.active_from = at;
-                            order.last_look = None;
+                            order.stance = Stance::Entering;
                             let event = order.event(BrokerStatus::Working, at);
                             self.report_order(event);
                         }
@@ -134,6 +134,24 @@ impl Exchange {
             .observe(received_at, self.config.fills.stale_after);
     }
 
+    /// The market of an order's combo as it stands, whatever its age; sizes are not looked at.
+    pub(super) fn combo_market(&self, request: &OrderRequest) -> Option<ComboMarket> {
+        let market = |leg: &OrderLeg| {
+            let instrument = self.source.contract(leg.conid)?;
+            let quote = view::sides(&*self.source, &instrument)?;
+            Some(LegMarket {
+                conid: leg.conid,
+                ratio: leg.ratio,
+                bid: quote.bid,
+                ask: quote.ask,
+                size: 0,
+                tick: view::tick(&instrument),
+            })
+        };
+        let legs: Option<Vec<LegMarket>> = request.legs.iter().map(market).collect();
+        ComboMarket::of(&legs?)
+    }
+
     fn try_order(&mut self, perm_id: i64) {
         let Some(order) = self.book.get(perm_id).filter(|order| order.active_from <= self.now)
         else {
@@ -141,7 +159,7 @@ impl Exchange {
         };
         let Some(legs) = self.ready_legs(order) else { return };
         let newest = legs.iter().map(|leg| leg.received_at).max().unwrap_or(self.now);
-        if order.last_look.is_some_and(|look| look.at >= newest) {
+        if order.last_look.at >= newest {
             return;
         }
         let markets: Vec<LegMarket> = legs.iter().map(|leg| leg.market.clone()).collect();
@@ -149,7 +167,8 @@ impl Exchange {
         let attempt = self.attempt(order, &legs, newest);
         let fill = fills::decide(&attempt, &market, &self.config.fills);
         if let Some(order) = self.book.get_mut(perm_id) {
-            order.last_look = Some(LastLook { at: newest, mid: market.mid() });
+            order.last_look = LastLook { at: newest, mid: market.mid() };
+            order.stance = Stance::Resting;
         }
         if let Some(fill) = fill {
             self.fill(perm_id, fill, &legs);
@@ -191,10 +210,6 @@ impl Exchange {
     }
 
     fn attempt(&self, order: &WorkingOrder, legs: &[ReadyLeg], newest: Timestamp) -> Attempt {
-        let look = order.last_look.map_or(Look::First, |look| Look::Again {
-            since_last: newest - look.at,
-            last_mid: look.mid,
-        });
         let stress =
             legs.iter().map(|leg| self.source.stress(leg.instrument.symbol())).fold(0.0, f64::max);
         let key = order.request.order_ref.as_str();
@@ -203,7 +218,9 @@ impl Exchange {
             order_type: order.request.order_type,
             remaining: order.remaining(),
             leg_count: legs.len(),
-            look,
+            stance: order.stance,
+            rested: newest - order.last_look.at.max(order.active_from),
+            last_mid: order.last_look.mid,
             stress,
             hazard_draw: draw(DrawPurpose::PassiveFill),
             benign_draw: draw(DrawPurpose::BenignFill),

@@ -1,13 +1,23 @@
 //! The exchange as its customer meets it: orders against scripted quotes.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
+
+use chrono::{NaiveDate, TimeDelta};
 use proptest::prelude::*;
 
-use crate::market::{ConId, Price, Usd};
+use crate::market::sessions::Calendar;
+use crate::market::{ConId, Price, Symbol, Usd};
 use crate::structures::testing::{call, monday, price, put, usd};
-use crate::structures::{BrokerStatus, ExecutionKind, OrderType};
+use crate::structures::{
+    BrokerStatus, ExecutionKind, OrderLeg, OrderRef, OrderRequest, OrderType, Purpose,
+};
 
+use super::draws::{DrawPurpose, Draws};
 use super::testing::Bench;
+use super::{
+    Exchange, ExchangeConfig, ExchangeEvent, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig,
+    SyntheticMarket,
+};
 
 fn bench_with_call() -> (Bench, ConId) {
     let mut bench = Bench::at(monday(), 1);
@@ -317,6 +327,79 @@ fn buying_and_at_once_selling_loses_the_spread_and_the_fees() {
     let after = bench.exchange.account().unwrap().net_liquidation;
     assert_eq!(before - after, usd((0.10 + 0.10 + 0.10 + 0.08) * 500.0) + fees);
     assert!(bench.exchange.positions().is_empty());
+}
+
+#[test]
+fn patience_is_no_free_lunch_a_passive_round_trip_costs_at_least_where_it_rests() {
+    let half_spread = 0.10;
+    let share = 0.35;
+    let mut losses = Vec::new();
+    for seed in 0..400_u64 {
+        let draws = Draws::new(seed);
+        let mut bench = Bench::at(monday(), seed);
+        let conid = bench.option(&call(650.0, 30), (4.90, 5.10), 10);
+        let mut mid = 5.0;
+        let mut minute = 0;
+        let mut rest = |bench: &mut Bench, side: i64| {
+            let limit = side as f64 * mid + share * half_spread;
+            let order = bench.submit(&[(conid, side)], 1, (limit * 100.0).round() / 100.0);
+            while !bench.exchange.open_orders().is_empty() {
+                minute += 1;
+                let up = draws.uniform(DrawPurpose::PinAssignment, "walk", minute) < 0.5;
+                mid += if up { 0.02 } else { -0.02 };
+                mid = (mid * 100.0_f64).round() / 100.0;
+                bench.minute_with(&[(conid, (mid - half_spread, mid + half_spread))]);
+                let moved = side as f64 * mid + share * half_spread;
+                let limit = OrderType::Limit(price((moved * 100.0).round() / 100.0));
+                let _filled_orders_refuse = bench.exchange.amend(&order.order_ref, limit);
+            }
+        };
+        rest(&mut bench, 1);
+        rest(&mut bench, -1);
+        losses.push(-bench.executions().iter().map(|one| one.cash.to_f64()).sum::<f64>());
+    }
+    let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+    let modelled = 2.0 * share * half_spread * 100.0 + 2.0;
+    assert!(mean >= modelled, "lost {mean:.2} on average, modelled {modelled:.2}");
+}
+
+#[test]
+fn a_day_on_the_synthetic_market_is_the_same_twice() {
+    let run = || {
+        let first_session = NaiveDate::from_ymd_opt(2026, 3, 2).unwrap();
+        let config = SyntheticConfig {
+            seed: 7,
+            first_session,
+            variance_premium: SHIPPED_VARIANCE_PREMIUM,
+            scenario: Scenario::Ordinary,
+        };
+        let calendar = Arc::new(Calendar::shipped().unwrap());
+        let market = SyntheticMarket::new(config, Arc::clone(&calendar)).unwrap();
+        let settings = ExchangeConfig::shipped(7);
+        let mut exchange = Exchange::new(Box::new(market), settings, calendar).unwrap();
+        exchange.advance_to(monday()).unwrap();
+        let spy = Symbol::new("SPY");
+        let listed = exchange.source().option_contracts(&spy);
+        let quoted = listed.iter().filter(|one| {
+            let quote = exchange.source().option_quote(one.conid);
+            one.expires_at > monday() + TimeDelta::days(14)
+                && quote.is_some_and(|quote| quote.bid > Some(price(1.0)))
+        });
+        let legs: Vec<OrderLeg> =
+            quoted.take(4).map(|one| OrderLeg { conid: one.conid, ratio: 1 }).collect();
+        assert_eq!(legs.len(), 4);
+        for (n, leg) in (0_u32..).zip(legs) {
+            let order_ref = OrderRef::new("day", Purpose::Open, n).unwrap();
+            let order_type = OrderType::Market;
+            let request = OrderRequest { order_ref, legs: vec![leg], quantity: 2, order_type };
+            exchange.submit(request).unwrap();
+        }
+        exchange.advance_to(monday() + TimeDelta::hours(7)).unwrap();
+        (exchange.take_events(), exchange.account().unwrap())
+    };
+    let (events, account) = run();
+    assert!(events.iter().any(|event| matches!(event, ExchangeEvent::Execution(_))));
+    assert_eq!(run(), (events, account));
 }
 
 proptest! {
