@@ -91,7 +91,7 @@ impl ExchangeConfig {
     /// Sources: DESK sections 5, 6 and 12 for the account, the fill rules and the exercise rules.
     /// The hazard and assignment rates are assumptions, chosen against the customer: in a calm
     /// market that stands still, a four-leg combo a third of the way from mid to natural is offered
-    /// a fill about once in four minutes, and takes it in three cases of ten; where the market has
+    /// a fill about once in five minutes, and takes it in three cases of ten; where the market has
     /// just moved against the order it takes it always.
     pub fn shipped(seed: u64) -> Self {
         Self {
