@@ -11,6 +11,7 @@
 
 mod append;
 mod cells;
+mod columns;
 mod digest;
 mod error;
 mod functions;
@@ -19,17 +20,20 @@ mod ledger;
 mod live;
 #[cfg(test)]
 mod live_tests;
-#[cfg(test)]
-mod cost_tests;
+mod log;
 mod maintenance;
 mod parquet;
 mod pinned;
+mod probe;
+mod replace;
 mod rows;
 mod session;
 mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upkeep_tests;
 
 pub use deltalake::arrow;
 pub use deltalake::datafusion;
@@ -43,9 +47,11 @@ pub use error::LakeError;
 pub use lease::{Lease, LeaseHolder};
 pub use ledger::Committed;
 pub use live::{LiveTable, PreparedQuery};
-pub use maintenance::TableHealth;
+pub use maintenance::{TableFault, TableHealth, Vacuum};
 pub use parquet::read_parquet;
 pub use pinned::PinnedSession;
+pub use probe::Probed;
+pub use replace::Replaced;
 pub use rows::{Row, Rows};
 pub use session::{new_session, query_read_only, register, session_with, tables_read};
 pub use store::{Durability, Lake, LakeOptions};

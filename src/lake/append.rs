@@ -11,17 +11,16 @@ use std::sync::{Arc, PoisonError};
 use deltalake::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use deltalake::arrow::compute::{CastOptions, cast_with_options};
 use deltalake::arrow::datatypes::{DataType, Float64Type, SchemaRef};
-use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::CommitData;
-use deltalake::kernel::{Action, Add, StructType, Transaction, new_metadata};
+use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::logstore::LogStore as _;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::writer::{DeltaWriter as _, RecordBatchWriter};
-use object_store::{Error as StoreError, PutMode, PutOptions};
+use object_store::Error as StoreError;
 use serde_json::{Value, json};
 
 use super::digest::content_hash;
-use super::ledger::{entry_path, key, read_entry};
+use super::log::{entry_path, key, put_entry, read_entry};
 use super::store::{Durability, TableSlot, Writing, sync_files};
 use super::{Committed, Lake, LakeError, TableName, TableSpec};
 use crate::market::Timestamp;
@@ -62,18 +61,11 @@ pub(super) struct Writer {
 }
 
 /// Application id of a table's batches in Delta's transactions.
-fn app_id(table: &TableName) -> String {
+pub(super) fn app_id(table: &TableName) -> String {
     format!("deltadesk/{table}")
 }
 
 impl Lake {
-    /// Makes a table, without rows, where it does not exist.
-    pub async fn create(&self, spec: &TableSpec) -> Result<(), LakeError> {
-        let slot = self.inner.slot(spec.name())?;
-        let mut writing = slot.writing.lock().await;
-        self.ensure_created(&slot, &mut writing, spec).await
-    }
-
     /// Writes a batch once. The table is made at its first batch. Rows are matched to the table's
     /// columns by name and brought to their kinds; NaN becomes NULL. A batch that the table already
     /// holds is skipped, one that it holds with other content is an error, and so is one that comes
@@ -98,7 +90,7 @@ impl Lake {
         if rows.is_empty() {
             return Ok(Appended { version: None, outcome: Outcome::Empty });
         }
-        self.ensure_created(&slot, &mut writing, spec).await?;
+        self.ensure_columns(&slot, &mut writing, spec).await?;
         let adds = write_files(&slot, &mut writing, spec, rows).await?;
         let files = adds.iter().map(|add| add.path.clone()).collect();
         self.make_durable(&slot, files).await?;
@@ -117,27 +109,12 @@ impl Lake {
         Ok(Appended { version: Some(version), outcome: Outcome::Written })
     }
 
-    async fn ensure_created(
+    /// Files of a table, by path from its root: synchronised now, or noted for later.
+    pub(super) async fn make_durable(
         &self,
         slot: &TableSlot,
-        writing: &mut Writing,
-        spec: &TableSpec,
+        files: Vec<String>,
     ) -> Result<(), LakeError> {
-        if slot.ledger(writing).await?.is_created() {
-            return Ok(());
-        }
-        let commit = creation_of(slot, spec)?;
-        let bytes =
-            commit.get_bytes().map_err(|error| LakeError::delta(&slot.name, error.into()))?;
-        put_entry(slot, 0, bytes.to_vec())
-            .await
-            .map_err(|source| LakeError::delta(&slot.name, source.into()))?;
-        slot.ledger(writing).await?.set_latest(0);
-        self.make_durable(slot, vec![entry_path(0).to_string()]).await
-    }
-
-    /// Files of a table, by path from its root: synchronised now, or noted for later.
-    async fn make_durable(&self, slot: &TableSlot, files: Vec<String>) -> Result<(), LakeError> {
         let Some(folder) = &slot.folder else { return Ok(()) };
         let files: BTreeSet<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
         match self.inner.options.durability {
@@ -153,7 +130,7 @@ impl Lake {
 }
 
 /// The version that holds the batch, where it is there with the same content.
-async fn already_there(
+pub(super) async fn already_there(
     slot: &TableSlot,
     writing: &mut Writing,
     batch: &Batch,
@@ -252,9 +229,9 @@ async fn write_files(
     writer.parquet.flush().await.map_err(fault)
 }
 
-fn commit_of(spec: &TableSpec, batch: &Batch, hash: &str, adds: Vec<Add>) -> CommitData {
-    let metadata: HashMap<String, Value> = [
-        ("isBlindAppend", json!(true)),
+/// What a commit says of its batch.
+pub(super) fn metadata_of(batch: &Batch, hash: &str) -> HashMap<String, Value> {
+    [
         (key::BATCH, json!(batch.number)),
         (key::AS_OF, json!(batch.as_of.timestamp_micros())),
         (key::RUN_ID, json!(batch.run_id)),
@@ -263,7 +240,12 @@ fn commit_of(spec: &TableSpec, batch: &Batch, hash: &str, adds: Vec<Add>) -> Com
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
-    .collect();
+    .collect()
+}
+
+fn commit_of(spec: &TableSpec, batch: &Batch, hash: &str, adds: Vec<Add>) -> CommitData {
+    let mut metadata = metadata_of(batch, hash);
+    metadata.insert("isBlindAppend".to_owned(), json!(true));
     let operation = DeltaOperation::Write {
         mode: SaveMode::Append,
         partition_by: spec.partition_column().map(|column| vec![column.to_owned()]),
@@ -277,32 +259,9 @@ fn commit_of(spec: &TableSpec, batch: &Batch, hash: &str, adds: Vec<Add>) -> Com
     )
 }
 
-/// Version 0: protocol and columns.
-fn creation_of(slot: &TableSlot, spec: &TableSpec) -> Result<CommitData, LakeError> {
-    let fault = |source| LakeError::delta(&slot.name, source);
-    let schema: StructType = spec.arrow_schema().as_ref().try_into_kernel()?;
-    let mut settings = vec![("delta.enableExpiredLogCleanup", "false")];
-    if spec.is_append_only() {
-        settings.push(("delta.appendOnly", "true"));
-    }
-    let metadata = new_metadata(&schema, spec.partition_column(), settings)
-        .map_err(|error| fault(error.into()))?;
-    let protocol: deltalake::kernel::Protocol =
-        serde_json::from_value(json!({ "minReaderVersion": 1, "minWriterVersion": 2 }))
-            .map_err(|error| fault(error.into()))?;
-    let operation = DeltaOperation::Create {
-        mode: SaveMode::ErrorIfExists,
-        location: slot.log_store.root_url().clone(),
-        protocol: protocol.clone(),
-        metadata: metadata.clone(),
-    };
-    let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
-    Ok(CommitData::new(actions, operation, HashMap::new(), Vec::new()))
-}
-
 /// Puts the commit behind the newest version. An entry that somebody else has put there is looked
 /// at: what leaves columns and our batches alone (a compaction) is passed, anything else refused.
-async fn put_commit(
+pub(super) async fn put_commit(
     slot: &TableSlot,
     writing: &mut Writing,
     commit: &CommitData,
@@ -328,14 +287,4 @@ async fn put_commit(
             Err(source) => return Err(LakeError::delta(&slot.name, source.into())),
         }
     }
-}
-
-/// Creates a log entry; one that exists is left alone and is an error.
-async fn put_entry(slot: &TableSlot, version: u64, bytes: Vec<u8>) -> Result<(), StoreError> {
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    slot.log_store
-        .object_store(None)
-        .put_opts(&entry_path(version), bytes.into(), options)
-        .await
-        .map(drop)
 }

@@ -1,31 +1,20 @@
 //! What a table's log says of our batches: which number went into which version, as of when, with
-//! what content. Read once when a table is first used, then kept current by the writer.
+//! what content. Read when a table is first used, then kept current by the writer.
+//!
+//! Beside the log lies a copy of what was read of it, renewed with each checkpoint, so that opening
+//! a table reads only the entries behind it.
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
-use deltalake::Path as ObjectPath;
-use deltalake::logstore::LogStore as _;
-use futures::TryStreamExt as _;
-use object_store::ObjectStoreExt as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::LakeError;
+use super::log::{Entry, log_versions, read_copy, read_entry};
 use super::store::TableSlot;
 use crate::market::Timestamp;
 
-/// Keys of our metadata in a commit's `commitInfo`.
-pub(super) mod key {
-    pub const BATCH: &str = "deltadesk_batch";
-    /// Microseconds since the epoch, UTC.
-    pub const AS_OF: &str = "deltadesk_as_of";
-    pub const RUN_ID: &str = "deltadesk_run_id";
-    pub const CONTENT_HASH: &str = "deltadesk_content_hash";
-    pub const SOURCES: &str = "deltadesk_sources";
-}
-
 /// One batch in a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committed {
     pub version: u64,
     pub batch: i64,
@@ -37,54 +26,50 @@ pub struct Committed {
     pub sources: serde_json::Value,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Ledger {
     /// Newest version; `None` before the table is created.
     latest: Option<u64>,
-    /// The oldest version whose log entry is still there.
-    oldest: u64,
+    /// Version of the last checkpoint of ours.
+    checkpointed: u64,
+    /// The table's metadata action, as last written.
+    metadata: Option<serde_json::Value>,
     /// By batch number.
+    #[serde(with = "as_list")]
     batches: BTreeMap<i64, Committed>,
-}
-
-#[derive(Deserialize)]
-struct InfoLine {
-    #[serde(rename = "commitInfo")]
-    commit_info: Option<OurInfo>,
-}
-
-#[derive(Deserialize)]
-struct OurInfo {
-    #[serde(rename = "deltadesk_batch")]
-    batch: Option<i64>,
-    #[serde(rename = "deltadesk_as_of")]
-    as_of: Option<i64>,
-    #[serde(rename = "deltadesk_run_id")]
-    run_id: Option<String>,
-    #[serde(rename = "deltadesk_content_hash")]
-    content_hash: Option<String>,
-    #[serde(rename = "deltadesk_sources")]
-    sources: Option<serde_json::Value>,
 }
 
 impl Ledger {
     pub(super) async fn read(slot: &TableSlot) -> Result<Self, LakeError> {
-        let mut versions = log_versions(slot).await?;
-        versions.sort_unstable();
-        let mut ledger = Self { latest: None, oldest: 0, batches: BTreeMap::new() };
-        let (Some(first), Some(last)) = (versions.first().copied(), versions.last().copied())
-        else {
-            return if slot.is_bare()? { Ok(ledger) } else { Err(slot.without_log()) };
+        let versions = log_versions(slot).await?;
+        let Some(last) = versions.last().copied() else {
+            return if slot.is_bare().await? {
+                Ok(Self::default())
+            } else {
+                Err(slot.without_log())
+            };
         };
-        ledger.oldest = first;
-        for version in versions {
+        let copy = read_copy(slot).await?.filter(|copy| copy.latest <= Some(last));
+        let mut ledger = copy.unwrap_or_default();
+        let known = ledger.latest;
+        for version in versions.into_iter().filter(|version| Some(*version) > known) {
             let text = read_entry(slot, version).await?;
-            if let Some(committed) = parse_entry(slot, version, &text, last)? {
-                ledger.batches.insert(committed.batch, committed);
-            }
+            ledger.take(Entry::parse(slot, version, &text)?);
         }
         ledger.latest = Some(last);
         Ok(ledger)
+    }
+
+    fn take(&mut self, entry: Entry) {
+        if let Some(restored) = entry.restored_to {
+            self.batches.retain(|_, committed| committed.version <= restored);
+        }
+        if let Some(metadata) = entry.metadata {
+            self.metadata = Some(metadata);
+        }
+        if let Some(committed) = entry.committed {
+            self.batches.insert(committed.batch, committed);
+        }
     }
 
     pub(super) fn is_created(&self) -> bool {
@@ -98,6 +83,24 @@ impl Ledger {
 
     pub(super) fn set_latest(&mut self, version: u64) {
         self.latest = Some(version);
+    }
+
+    /// A checkpoint was written at the newest version.
+    pub(super) fn set_checkpointed(&mut self) {
+        self.checkpointed = self.latest();
+    }
+
+    /// Commits behind the last checkpoint.
+    pub(super) fn since_checkpoint(&self) -> u64 {
+        self.latest().saturating_sub(self.checkpointed)
+    }
+
+    pub(super) fn metadata(&self) -> Option<&serde_json::Value> {
+        self.metadata.as_ref()
+    }
+
+    pub(super) fn set_metadata(&mut self, metadata: serde_json::Value) {
+        self.metadata = Some(metadata);
     }
 
     pub(super) fn record(&mut self, committed: Committed) {
@@ -114,123 +117,40 @@ impl Ledger {
         self.batches.keys().next_back().copied()
     }
 
-    /// In order of version.
+    /// In order of batch number, which is the order of versions.
     pub(super) fn commits(&self) -> impl Iterator<Item = &Committed> {
         self.batches.values()
     }
 
-    /// The last batch up to `as_of`, with the compactions right behind it; version 0 (no rows)
+    /// The last batch up to `as_of`, with the maintenance right behind it; version 0 (no rows)
     /// before the first.
     pub(super) fn version_as_of(&self, as_of: Timestamp) -> Option<u64> {
-        let mut found = None;
-        for committed in self.batches.values() {
-            if committed.as_of <= as_of {
-                found = Some(committed);
-            }
-        }
-        let Some(last) = found else {
-            return (self.oldest == 0 && self.is_created()).then_some(0);
-        };
+        let last = self.batches.values().filter(|committed| committed.as_of <= as_of).next_back();
+        let Some(last) = last else { return self.latest.map(|_| 0) };
         let following = self.batches.range(last.batch + 1..).next().map(|(_, next)| next.version);
         Some(following.map_or(self.latest(), |next| next - 1))
     }
 }
 
-impl TableSlot {
-    /// Whether nothing at all lies in the table's folder.
-    fn is_bare(&self) -> Result<bool, LakeError> {
-        let Some(folder) = &self.folder else { return Ok(true) };
-        let io = |source| LakeError::Io { path: folder.clone(), source };
-        Ok(std::fs::read_dir(folder).map_err(io)?.next().is_none())
+/// A map of batches as a list: JSON keys are text.
+mod as_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Committed;
+
+    pub fn serialize<S: Serializer>(
+        batches: &BTreeMap<i64, Committed>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(batches.values())
     }
 
-    fn without_log(&self) -> LakeError {
-        self.broken(
-            "there are files but no commit in its _delta_log".to_owned(),
-            "Restore the folder from a backup, or move it away; the table is then made anew",
-        )
-    }
-}
-
-/// Versions with a log entry, unsorted. A folder that is not there has none.
-async fn log_versions(slot: &TableSlot) -> Result<Vec<u64>, LakeError> {
-    let store = slot.log_store.object_store(None);
-    let log = ObjectPath::from("_delta_log");
-    let entries: Vec<_> = store
-        .list(Some(&log))
-        .try_collect()
-        .await
-        .map_err(|source| LakeError::delta(&slot.name, source.into()))?;
-    Ok(entries
-        .iter()
-        .filter_map(|entry| entry.location.filename()?.strip_suffix(".json"))
-        .filter(|digits| digits.len() == 20)
-        .filter_map(|digits| digits.parse().ok())
-        .collect())
-}
-
-/// Where the log entry of a version lies, from the table's root.
-pub(super) fn entry_path(version: u64) -> ObjectPath {
-    ObjectPath::from(format!("_delta_log/{version:020}.json"))
-}
-
-pub(super) async fn read_entry(slot: &TableSlot, version: u64) -> Result<String, LakeError> {
-    let store = slot.log_store.object_store(None);
-    let read = async { store.get(&entry_path(version)).await?.bytes().await };
-    let bytes = read.await.map_err(|source| LakeError::delta(&slot.name, source.into()))?;
-    String::from_utf8(bytes.to_vec()).map_err(|_| slot.torn(version, "it is no text"))
-}
-
-impl TableSlot {
-    pub(super) fn torn(&self, version: u64, problem: &str) -> LakeError {
-        self.broken(
-            format!("log entry {version:020}.json cannot be read: {problem}"),
-            "If it is the newest entry, a power loss cut it off: delete it, and its rows are \
-             written again by the next run; otherwise restore the folder from a backup",
-        )
-    }
-}
-
-/// Our batch in a log entry, where it is one of ours. Every line must be whole.
-fn parse_entry(
-    slot: &TableSlot,
-    version: u64,
-    text: &str,
-    last: u64,
-) -> Result<Option<Committed>, LakeError> {
-    let mut found = None;
-    let mut lines = 0;
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        lines += 1;
-        let whole = line.trim_end().ends_with('}');
-        let info: Option<InfoLine> = if line.starts_with("{\"commitInfo\"") {
-            Some(serde_json::from_str(line).map_err(|e| slot.torn(version, &e.to_string()))?)
-        } else if version == last || !whole {
-            serde_json::from_str::<serde::de::IgnoredAny>(line)
-                .map_err(|error| slot.torn(version, &error.to_string()))?;
-            None
-        } else {
-            None
-        };
-        if let Some(info) = info.and_then(|line| line.commit_info) {
-            found = info.committed(version);
-        }
-    }
-    if lines == 0 {
-        return Err(slot.torn(version, "it is empty"));
-    }
-    Ok(found)
-}
-
-impl OurInfo {
-    fn committed(self, version: u64) -> Option<Committed> {
-        Some(Committed {
-            version,
-            batch: self.batch?,
-            as_of: DateTime::from_timestamp_micros(self.as_of?)?,
-            run_id: self.run_id?,
-            content_hash: self.content_hash?,
-            sources: self.sources.unwrap_or(serde_json::Value::Null),
-        })
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<i64, Committed>, D::Error> {
+        let list = Vec::<Committed>::deserialize(from)?;
+        Ok(list.into_iter().map(|committed| (committed.batch, committed)).collect())
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use deltalake::arrow::array::RecordBatch;
 use deltalake::datafusion::catalog::{
-    CatalogProvider as _, MemoryCatalogProvider, SchemaProvider, TableProvider,
+    CatalogProvider as _, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+    TableProvider,
 };
 use deltalake::datafusion::error::{DataFusionError, Result as DataFusionResult};
 use deltalake::datafusion::execution::SessionState;
@@ -53,48 +54,50 @@ impl Deref for PinnedSession {
 
 impl Lake {
     /// A session at the newest versions, or at those of `as_of`: per table the last commit whose own
-    /// `as_of` is not later. Tables are opened when a query first names them.
+    /// `as_of` is not later. Tables are opened when a query first names them; one that cannot be read
+    /// fails the queries that name it, not the session.
     pub async fn session_at(&self, as_of: Option<Timestamp>) -> Result<PinnedSession, LakeError> {
         let mut versions = BTreeMap::new();
+        let mut schemas: BTreeMap<String, BTreeMap<String, Pin>> = BTreeMap::new();
         for table in self.tables() {
-            let slot = self.inner.existing(&table)?;
-            let mut writing = slot.writing.lock().await;
-            let ledger = slot.ledger(&mut writing).await?;
-            let version = match as_of {
-                Some(as_of) => ledger.version_as_of(as_of),
-                None => ledger.is_created().then(|| ledger.latest()),
+            let found = match as_of {
+                Some(as_of) => self.version_as_of(&table, as_of).await,
+                None => self.inner.existing(&table)?.newest().await,
             };
-            if let Some(version) = version {
-                versions.insert(table, version);
-            }
+            let version = match found {
+                Ok(None) => continue,
+                Ok(Some(version)) => {
+                    versions.insert(table.clone(), version);
+                    Ok(version)
+                }
+                Err(fault) => Err(fault.to_string()),
+            };
+            let schema = schemas.entry(table.schema().to_owned()).or_default();
+            schema.insert(table.name().to_owned(), Pin { table, version });
         }
         let context = new_session()?;
-        let catalogue = MemoryCatalogProvider::new();
-        let mut schemas: BTreeMap<String, BTreeMap<String, (TableName, u64)>> = BTreeMap::new();
-        for (table, version) in &versions {
-            schemas
-                .entry(table.schema().to_owned())
-                .or_default()
-                .insert(table.name().to_owned(), (table.clone(), *version));
-        }
         let state = Arc::new(context.state());
+        let catalogue = MemoryCatalogProvider::new();
         for (schema, tables) in schemas {
-            let schema_provider =
-                PinnedSchema { inner: Arc::clone(&self.inner), tables, state: Arc::clone(&state) };
-            catalogue.register_schema(&schema, Arc::new(schema_provider))?;
+            let (inner, state) = (Arc::clone(&self.inner), Arc::clone(&state));
+            catalogue.register_schema(&schema, Arc::new(PinnedSchema { inner, tables, state }))?;
         }
-        catalogue.register_schema(
-            "public",
-            Arc::new(deltalake::datafusion::catalog::MemorySchemaProvider::new()),
-        )?;
+        catalogue.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;
         context.register_catalog(CATALOGUE, Arc::new(catalogue));
         Ok(PinnedSession { context, versions })
     }
 }
 
+/// A table and the version at which it stands, or why it cannot be read.
+#[derive(Debug)]
+struct Pin {
+    table: TableName,
+    version: Result<u64, String>,
+}
+
 struct PinnedSchema {
     inner: Arc<Inner>,
-    tables: BTreeMap<String, (TableName, u64)>,
+    tables: BTreeMap<String, Pin>,
     state: Arc<SessionState>,
 }
 
@@ -111,10 +114,11 @@ impl SchemaProvider for PinnedSchema {
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
-        let Some((table, version)) = self.tables.get(name) else { return Ok(None) };
+        let Some(pin) = self.tables.get(name) else { return Ok(None) };
         let outside = |error: LakeError| DataFusionError::External(Box::new(error));
-        let slot = self.inner.existing(table).map_err(outside)?;
-        let provider = slot.provider_at(*version, Arc::clone(&self.state)).await;
+        let version = pin.version.clone().map_err(|fault| outside(LakeError::Query(fault)))?;
+        let slot = self.inner.existing(&pin.table).map_err(outside)?;
+        let provider = slot.provider_at(version, Arc::clone(&self.state)).await;
         provider.map(Some).map_err(outside)
     }
 

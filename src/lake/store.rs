@@ -1,16 +1,18 @@
 //! The lake as a place: its tables, what is known of each, and where they lie.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use deltalake::logstore::LogStoreRef;
-use deltalake::{DeltaTable, DeltaTableBuilder};
+use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::logstore::{LogStore as _, LogStoreRef};
+use deltalake::{DeltaTable, DeltaTableBuilder, Path as ObjectPath};
 use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
 use super::append::Writer;
 use super::ledger::Ledger;
+use super::log::log_versions;
 use super::{Committed, LakeError, TableName};
 use crate::market::Timestamp;
 
@@ -32,6 +34,10 @@ pub struct LakeOptions {
 }
 
 impl LakeOptions {
+    pub(super) fn storage(&self) -> HashMap<String, String> {
+        self.storage.clone().into_iter().collect()
+    }
+
     pub fn local(durability: Durability) -> Self {
         Self { durability, storage: BTreeMap::new() }
     }
@@ -59,7 +65,7 @@ pub(super) struct TableSlot {
     /// The table's folder, where the lake is one.
     pub(super) folder: Option<PathBuf>,
     pub(super) place: String,
-    pub(super) storage: std::collections::HashMap<String, String>,
+    pub(super) storage: HashMap<String, String>,
     pub(super) log_store: LogStoreRef,
     pub(super) writing: AsyncMutex<Writing>,
     pub(super) reading: AsyncMutex<Option<DeltaTable>>,
@@ -69,6 +75,8 @@ pub(super) struct TableSlot {
 pub(super) struct Writing {
     pub(super) ledger: Option<Ledger>,
     pub(super) writer: Option<Writer>,
+    /// Columns that the table is known to have.
+    pub(super) schema: Option<SchemaRef>,
 }
 
 impl Lake {
@@ -82,16 +90,27 @@ impl Lake {
             location: folder.display().to_string(),
             problem: "it is no absolute path".to_owned(),
         })?;
-        let lake = Self {
-            inner: Arc::new(Inner {
-                root,
-                folder: Some(folder.clone()),
-                options,
-                tables: Mutex::default(),
-                unsynced: Mutex::default(),
-            }),
-        };
-        for name in tables_in(&folder)? {
+        Self::open_root(root, Some(folder), options).await
+    }
+
+    /// Opens the lake at an address such as `s3://bucket/prefix`.
+    pub async fn open_url(address: &str, options: LakeOptions) -> Result<Self, LakeError> {
+        let bad = |problem: String| LakeError::Location { location: address.to_owned(), problem };
+        let root = Url::parse(&format!("{}/", address.trim_end_matches('/')))
+            .map_err(|error| bad(error.to_string()))?;
+        Self::open_root(root, None, options).await
+    }
+
+    async fn open_root(
+        root: Url,
+        folder: Option<PathBuf>,
+        options: LakeOptions,
+    ) -> Result<Self, LakeError> {
+        let names = tables_at(&root, &options).await?;
+        let inner =
+            Inner { root, folder, options, tables: Mutex::default(), unsynced: Mutex::default() };
+        let lake = Self { inner: Arc::new(inner) };
+        for name in names {
             lake.inner.slot(&name)?;
         }
         Ok(lake)
@@ -112,8 +131,7 @@ impl Lake {
     /// The newest version of a table.
     pub async fn latest_version(&self, table: &TableName) -> Result<u64, LakeError> {
         let slot = self.inner.existing(table)?;
-        let mut writing = slot.writing.lock().await;
-        Ok(slot.ledger(&mut writing).await?.latest())
+        slot.newest().await?.ok_or_else(|| slot.without_log())
     }
 
     /// The version whose rows are exactly those of the commits with an own `as_of` up to the given
@@ -171,8 +189,7 @@ impl Inner {
                 .map_err(|source| LakeError::Io { path: folder.clone(), source })?;
         }
         let place = folder.as_ref().map_or_else(|| url.to_string(), |f| f.display().to_string());
-        let storage: std::collections::HashMap<String, String> =
-            self.options.storage.clone().into_iter().collect();
+        let storage = self.options.storage();
         let log_store = DeltaTableBuilder::from_url(url)
             .and_then(|builder| builder.with_storage_options(storage.clone()).build_storage())
             .map_err(|source| LakeError::delta(name, source))?;
@@ -198,6 +215,19 @@ impl TableSlot {
             writing.ledger = Some(Ledger::read(self).await?);
         }
         writing.ledger.as_mut().ok_or_else(|| LakeError::NoSuchTable(self.name.clone()))
+    }
+
+    /// The newest version, without reading the log where only its listing is needed.
+    pub(super) async fn newest(&self) -> Result<Option<u64>, LakeError> {
+        let writing = self.writing.lock().await;
+        if let Some(ledger) = &writing.ledger {
+            return Ok(ledger.is_created().then(|| ledger.latest()));
+        }
+        let newest = log_versions(self).await?.last().copied();
+        if newest.is_none() && !self.is_bare().await? {
+            return Err(self.without_log());
+        }
+        Ok(newest)
     }
 
     /// An error about this table's folder.
@@ -233,36 +263,27 @@ pub(super) async fn sync_files(files: BTreeSet<PathBuf>) -> Result<(), LakeError
 }
 
 /// Names of the folders `<schema>/<table>` that hold something.
-fn tables_in(folder: &Path) -> Result<Vec<TableName>, LakeError> {
+async fn tables_at(root: &Url, options: &LakeOptions) -> Result<Vec<TableName>, LakeError> {
+    let bad = |problem: String| LakeError::Location { location: root.to_string(), problem };
+    let store = DeltaTableBuilder::from_url(root.clone())
+        .and_then(|builder| builder.with_storage_options(options.storage()).build_storage())
+        .map_err(|error| bad(error.to_string()))?
+        .object_store(None);
+    let list = async |folder: Option<&ObjectPath>| {
+        store.list_with_delimiter(folder).await.map_err(|error| bad(error.to_string()))
+    };
     let mut names = Vec::new();
-    for schema in folders_in(folder)? {
-        for table in folders_in(&folder.join(&schema))? {
-            if let Ok(name) = format!("{schema}.{table}").parse::<TableName>()
-                && !is_empty(&folder.join(&schema).join(&table))?
-            {
+    for schema in list(None).await?.common_prefixes {
+        for table in list(Some(&schema)).await?.common_prefixes {
+            let (Some(schema), Some(name)) = (schema.filename(), table.filename()) else {
+                continue;
+            };
+            let Ok(name) = format!("{schema}.{name}").parse::<TableName>() else { continue };
+            let inside = list(Some(&table)).await?;
+            if !(inside.objects.is_empty() && inside.common_prefixes.is_empty()) {
                 names.push(name);
             }
         }
     }
     Ok(names)
-}
-
-fn folders_in(folder: &Path) -> Result<Vec<String>, LakeError> {
-    let io = |source| LakeError::Io { path: folder.to_path_buf(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        if entry.file_type().map_err(io)?.is_dir()
-            && let Ok(name) = entry.file_name().into_string()
-        {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-fn is_empty(folder: &Path) -> Result<bool, LakeError> {
-    let io = |source| LakeError::Io { path: folder.to_path_buf(), source };
-    Ok(std::fs::read_dir(folder).map_err(io)?.next().is_none())
 }

@@ -49,11 +49,11 @@ pub(super) fn batch(number: i64) -> Batch {
     }
 }
 
-async fn open(folder: &Path) -> Lake {
+pub(super) async fn open(folder: &Path) -> Lake {
     Lake::open(folder, LakeOptions::local(Durability::Buffered)).await.unwrap()
 }
 
-async fn counted(session: &PinnedSession, sql: &str) -> i64 {
+pub(super) async fn counted(session: &PinnedSession, sql: &str) -> i64 {
     let result = session.query(sql).await.unwrap();
     let rows = Rows::new(result.first().unwrap().clone());
     rows.first().unwrap().int("n").unwrap()
