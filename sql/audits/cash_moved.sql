@@ -15,7 +15,7 @@ ranked as (
         account_id,
         session_date,
         ingest_seq,
-        coalesce(cash_usd, 0) + coalesce(commodities_cash_usd, 0) as cash_usd,
+        coalesce(cash_usd, 0) as cash_usd,
         row_number() over (
             partition by account_id, session_date order by ingest_seq desc
         ) as place

@@ -1,4 +1,4 @@
--- about: The account as the broker reports it. All amounts USD.
+-- about: The account as the broker reports it. All amounts USD; cash_usd is that of both segments, commodities_cash_usd its part in the commodities segment.
 -- grain: one row a snapshot
 -- key: ingest_seq
 -- owner: ingest

@@ -21,6 +21,9 @@ bars as (
     select
         bars.symbol,
         bars.session_date,
+        cast(bars.open as double) as open,
+        cast(bars.high as double) as high,
+        cast(bars.low as double) as low,
         cast(bars.close as double) as close,
         bars.implied_vol
     from arrivals
@@ -30,15 +33,30 @@ bars as (
 vix as (
     select session_date, close / 100 as implied_vol from bars where symbol = 'VIX'
 ),
+chained as (
+    select
+        *,
+        lag(close) over (partition by symbol order by session_date) as previous_close,
+        count(implied_vol) over (partition by symbol) as implied_sessions
+    from bars
+),
 changes as (
     select
         symbol,
         session_date,
         close,
         implied_vol,
-        ln(close / lag(close) over (partition by symbol order by session_date)) as change,
-        count(implied_vol) over (partition by symbol) as implied_sessions
-    from bars
+        implied_sessions,
+        ln(close / previous_close) as change,
+        -- Garman and Klass (1980) on the session, with the overnight gap: far less noise than the
+        -- squared change, which stands in where a bar has no range.
+        coalesce(
+            power(ln(open / previous_close), 2)
+            + 0.5 * power(ln(high / low), 2)
+            - (2 * ln(2) - 1) * power(ln(close / open), 2),
+            power(ln(close / previous_close), 2)
+        ) as day_variance
+    from chained
 ),
 measured as (
     select
@@ -46,6 +64,7 @@ measured as (
         changes.session_date,
         changes.close,
         changes.change,
+        changes.day_variance,
         case
             when changes.implied_sessions >= settings.signals_sessions_min
                 then changes.implied_vol
@@ -68,19 +87,19 @@ windows as (
         implied_vol,
         implied_source,
         row_number() over (partition by symbol order by session_date desc) as recency,
-        252 * avg(change * change) over (
+        252 * avg(day_variance) over (
             partition by symbol order by session_date rows between 4 preceding and current row
         ) as variance_5,
-        252 * avg(change * change) over (
+        252 * avg(day_variance) over (
             partition by symbol order by session_date rows between 20 preceding and current row
         ) as variance_21,
-        252 * avg(change * change) over (
+        252 * avg(day_variance) over (
             partition by symbol order by session_date rows between 62 preceding and current row
         ) as variance_63,
         count(change) over (
             partition by symbol order by session_date rows between 62 preceding and current row
         ) as changes_63,
-        252 * avg(change * change) over (
+        252 * avg(day_variance) over (
             partition by symbol order by session_date rows between 1 following and 21 following
         ) as next_variance,
         count(change) over (

@@ -35,10 +35,7 @@ select
     clock.as_of,
     account.account_id,
     account.net_liquidation_usd,
-    cast(
-        coalesce(account.cash_usd, 0) + coalesce(account.commodities_cash_usd, 0)
-        as decimal(18, 6)
-    ) as cash_usd,
+    account.cash_usd,
     account.initial_margin_usd,
     account.maintenance_margin_usd,
     account.excess_liquidity_usd,

@@ -9,7 +9,7 @@ create table ops.job_runs (
     scheduled_at timestamp not null,
     status varchar not null,
     detail varchar not null,
-    wall_duration_ms bigint not null,
+    wall_duration_ms bigint,
     as_of timestamp not null,
     run_id varchar not null,
     session_date date not null

@@ -8,7 +8,7 @@ create table ops.model_runs (
     rows_out bigint not null,
     rows_quarantined bigint not null,
     sql_hash varchar not null,
-    wall_duration_ms bigint not null,
+    wall_duration_ms bigint,
     as_of timestamp not null,
     run_id varchar not null,
     session_date date not null

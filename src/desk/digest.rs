@@ -65,8 +65,8 @@ async fn table_digest(
     } else {
         format!(
             "select * from (select *, row_number() over (partition by {latest_by} \
-             order by change_seq desc) as recency from {table} \
-             where session_date <= date '{session}') where recency = 1"
+             order by change_seq desc) as wall_recency from {table} \
+             where session_date <= date '{session}') where wall_recency = 1"
         )
     };
     let batches = pinned.context().sql(&sql).await?.collect().await?;
