@@ -10,6 +10,7 @@
 //! This is the only module that knows SQLite. It reads no clock and judges nothing.
 
 mod holds;
+mod openings;
 mod orders;
 mod rows;
 mod schema;

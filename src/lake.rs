@@ -1,9 +1,9 @@
 //! The lake: Delta tables of Arrow rows, and the sessions that query them.
 //!
 //! Invariants: a batch is written once, however often it is offered, and the same batch number with
-//! other content is refused; a commit carries the desk's own `as_of`, run and content hash, and time
-//! travel goes by that `as_of`, never by Delta's commit clock; one process writes a lake, held by a
-//! lease that lives with it; every column is of a kind that any Delta reader understands.
+//! other content is refused; a commit carries the desk's own `as_of`, run and content hash, and
+//! time travel goes by that `as_of`, never by Delta's commit clock; one process writes a lake, held
+//! by a lease that lives with it; every column is of a kind that any Delta reader understands.
 //!
 //! This is the only module that knows Arrow, DataFusion and Delta; what upper floors need of them
 //! is re-exported here. It deliberately knows no table by name, plans no runs and reads no clock.

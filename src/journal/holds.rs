@@ -99,8 +99,8 @@ impl Journal {
     }
 
     /// A cause takes hold of the breaker, or holds it at another level. `since` is when this level
-    /// began; a hold that is told again unchanged keeps its beginning, and one that is latched stays
-    /// latched.
+    /// began; a hold that is told again unchanged keeps its beginning, and one that is latched
+    /// stays latched.
     pub fn hold_breaker(&mut self, hold: &BreakerHold) -> Result<(), JournalError> {
         let work = self.begin()?;
         let changed = work.execute(

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::market::{Price, Timestamp, Usd};
-use crate::structures::{BrokerStatus, OrderEvent, OrderRef, OrderRequest, OrderState, Purpose};
+use crate::structures::{BrokerStatus, OrderEvent, OrderRef, OrderRequest, OrderState};
 
+use super::openings::prepare_strategy;
 use super::rows::{legs_text, order_state};
 use super::schema::next_change;
 use super::{Journal, JournalError};
@@ -196,8 +197,8 @@ impl Journal {
         Ok(open)
     }
 
-    /// A status that the broker reports. What is final stays as it is: a late event about it changes
-    /// nothing; one that tells nothing new is no change. What is filled never shrinks.
+    /// A status that the broker reports. What is final stays as it is: a late event about it
+    /// changes nothing; one that tells nothing new is no change. What is filled never shrinks.
     pub fn apply_event(&mut self, event: &OrderEvent) -> Result<(), JournalError> {
         let work = self.begin()?;
         let order_ref = &event.order_ref;
@@ -368,61 +369,6 @@ fn end_order(
             "update strategies set state = 'dropped', changed_at = ?2, change_seq = ?3
              where strategy_id = ?1",
             (strategy_id, at.timestamp_micros(), seq),
-        )?;
-    }
-    Ok(())
-}
-
-/// An order that may open or hedge makes its strategy where there is none, or takes up one that
-/// was dropped; an exit notes the rule behind it. Closing what is not there is an error.
-fn prepare_strategy(work: &Connection, intent: &Intent, at: Timestamp) -> Result<(), JournalError> {
-    let state: Option<String> = work
-        .query_row(
-            "select state from strategies where strategy_id = ?1",
-            [&intent.strategy_id],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let makes = match intent.request.order_ref.purpose() {
-        Purpose::Open | Purpose::Roll | Purpose::Hedge => true,
-        Purpose::Close | Purpose::Repair => false,
-    };
-    match state.as_deref() {
-        None if !makes => Err(JournalError::NoStrategy(intent.strategy_id.clone())),
-        None | Some("dropped") => make_strategy(work, intent, at),
-        Some(_) => note_rule(work, intent, at),
-    }
-}
-
-fn make_strategy(work: &Connection, intent: &Intent, at: Timestamp) -> Result<(), JournalError> {
-    let seq = next_change(work)?;
-    work.execute(
-        "insert into strategies (strategy_id, symbol, structure, state, quantity,
-             opened_quantity, opening_cash, realised, commissions, max_loss_each,
-             margin_each, close_rule, opened_at, closed_at, changed_at, change_seq)
-         values (?1, ?2, ?3, 'opening', 0, 0, 0, 0, 0, ?4, ?5, null, null, null, ?6, ?7)
-         on conflict (strategy_id) do update set state = 'opening', max_loss_each = ?4,
-             margin_each = ?5, changed_at = ?6, change_seq = ?7",
-        (
-            &intent.strategy_id,
-            &intent.symbol,
-            &intent.structure,
-            intent.max_loss_each.micros(),
-            intent.margin_each.micros(),
-            at.timestamp_micros(),
-            seq,
-        ),
-    )?;
-    Ok(())
-}
-
-fn note_rule(work: &Connection, intent: &Intent, at: Timestamp) -> Result<(), JournalError> {
-    if let Some(rule) = &intent.rule {
-        let seq = next_change(work)?;
-        work.execute(
-            "update strategies set close_rule = ?2, changed_at = ?3, change_seq = ?4
-             where strategy_id = ?1",
-            (&intent.strategy_id, rule, at.timestamp_micros(), seq),
         )?;
     }
     Ok(())

@@ -23,11 +23,11 @@ pub enum Applied {
 }
 
 impl Journal {
-    /// Counts an execution once. A trade belongs to the strategy of its order; without our reference
-    /// it is nobody's. An assignment, exercise, expiry or settlement goes to the strategies that hold
-    /// the contract, in the order of their ids, as far as they hold it; a delivery follows the
-    /// assignment or exercise of its group, which must be applied first; variation and dividends go
-    /// to the holders in proportion.
+    /// Counts an execution once. A trade belongs to the strategy of its order; without our
+    /// reference it is nobody's. An assignment, exercise, expiry or settlement goes to the
+    /// strategies that hold the contract, in the order of their ids, as far as they hold it; a
+    /// delivery follows the assignment or exercise of its group, which must be applied first;
+    /// variation and dividends go to the holders in proportion.
     pub fn apply_execution(
         &mut self,
         execution: &Execution,
@@ -225,8 +225,8 @@ fn held_leg(
         .optional()?)
 }
 
-/// What moves a leg towards zero realises its part of the leg's cash; what moves it away adds to it.
-/// A movement through zero is both, one after the other.
+/// What moves a leg towards zero realises its part of the leg's cash; what moves it away adds to
+/// it. A movement through zero is both, one after the other.
 fn apply_share(
     work: &Connection,
     share: &Share,
@@ -360,8 +360,8 @@ fn settle_strategy(
     Ok(())
 }
 
-/// Adds a leg's part to its order: the value, ratio-weighted, so that the sum over a combo's legs is
-/// quantity x net price, and the combos that all legs now make up.
+/// Adds a leg's part to its order: the value, ratio-weighted, so that the sum over a combo's legs
+/// is quantity x net price, and the combos that all legs now make up.
 fn add_fill(
     work: &Connection,
     order_ref: &OrderRef,

@@ -384,7 +384,9 @@ proptest! {
     /// Realised and open cash always add up to the cash of the executions, and the leg's quantity
     /// to theirs, whatever is bought and sold.
     #[test]
-    fn cash_and_quantity_are_conserved(fills in proptest::collection::vec((-5_i64..=5, 1_u32..500), 1..12)) {
+    fn cash_and_quantity_are_conserved(
+        fills in proptest::collection::vec((-5_i64..=5, 1_u32..500), 1..12),
+    ) {
         let mut journal = Journal::in_memory().unwrap();
         let mut hedge = intent("h1", Purpose::Hedge, 100);
         hedge.request.legs = vec![OrderLeg { conid: ConId(10), ratio: 1 }];

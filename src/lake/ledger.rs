@@ -125,7 +125,7 @@ impl Ledger {
     /// The last batch up to `as_of`, with the maintenance right behind it; version 0 (no rows)
     /// before the first.
     pub(super) fn version_as_of(&self, as_of: Timestamp) -> Option<u64> {
-        let last = self.batches.values().filter(|committed| committed.as_of <= as_of).next_back();
+        let last = self.batches.values().rfind(|committed| committed.as_of <= as_of);
         let Some(last) = last else { return self.latest.map(|_| 0) };
         let following = self.batches.range(last.batch + 1..).next().map(|(_, next)| next.version);
         Some(following.map_or(self.latest(), |next| next - 1))

@@ -40,8 +40,8 @@ pub(super) fn quiet() -> CommitProperties {
 }
 
 impl Lake {
-    /// Writes a Delta checkpoint at the newest version, so that readers need not replay the log, and
-    /// renews the copy of the ledger. Blocks a thread of the runtime.
+    /// Writes a Delta checkpoint at the newest version, so that readers need not replay the log,
+    /// and renews the copy of the ledger. Blocks a thread of the runtime.
     pub async fn checkpoint(&self, table: &TableName) -> Result<(), LakeError> {
         let slot = self.inner.existing(table)?;
         let mut writing = slot.writing.lock().await;
@@ -203,7 +203,7 @@ impl Lake {
                     file.size()
                 )),
                 Err(problem) => {
-                    problems.push(format!("{}/{path}: {problem}. {RESTORE}", slot.place))
+                    problems.push(format!("{}/{path}: {problem}. {RESTORE}", slot.place));
                 }
             }
         }

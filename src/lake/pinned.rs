@@ -53,9 +53,9 @@ impl Deref for PinnedSession {
 }
 
 impl Lake {
-    /// A session at the newest versions, or at those of `as_of`: per table the last commit whose own
-    /// `as_of` is not later. Tables are opened when a query first names them; one that cannot be read
-    /// fails the queries that name it, not the session.
+    /// A session at the newest versions, or at those of `as_of`: per table the last commit whose
+    /// own `as_of` is not later. Tables are opened when a query first names them; one that cannot
+    /// be read fails the queries that name it, not the session.
     pub async fn session_at(&self, as_of: Option<Timestamp>) -> Result<PinnedSession, LakeError> {
         let mut versions = BTreeMap::new();
         let mut schemas: BTreeMap<String, BTreeMap<String, Pin>> = BTreeMap::new();

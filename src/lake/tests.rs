@@ -12,7 +12,8 @@ use crate::market::{Price, Timestamp};
 
 const DDL: &str = "-- about: Quotes of a test.\n-- key: ingest_seq\n\
     create table bronze.quotes (\n    symbol varchar not null,\n    conid bigint,\n    \
-    bid decimal(18, 6),\n    vol double,\n    quoted_at timestamp,\n    ingest_seq bigint not null,\n    \
+    bid decimal(18, 6),\n    vol double,\n    quoted_at timestamp,\n    \
+    ingest_seq bigint not null,\n    \
     session_date date not null\n);\n";
 
 pub(super) fn noon() -> Timestamp {
@@ -208,7 +209,8 @@ async fn lists_of_structs_survive() {
     let lake = open(home.path()).await;
     let session = new_session().unwrap();
     let sql = "select 'd1' as decision_id, \
-        make_array(named_struct('conid', 5, 'ratio', -1), named_struct('conid', 6, 'ratio', 1)) as legs, \
+        make_array(named_struct('conid', 5, 'ratio', -1), named_struct('conid', 6, 'ratio', 1)) \
+        as legs, \
         cast('2026-03-02' as date) as session_date";
     let made = session.sql(sql).await.unwrap().collect().await.unwrap();
     let name = TableName::new("gold", "decisions");

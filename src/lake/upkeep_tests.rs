@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{Duration, NaiveDate};
 use tempfile::TempDir;
 
+use super::arrow::datatypes::{DataType, Field, Schema};
 use super::tests::{batch, counted, noon, open, rows, spec};
 use super::*;
 
@@ -33,7 +34,6 @@ fn derived(text: &str) -> (TableSpec, Vec<arrow::array::RecordBatch>) {
 }
 
 fn schema_of(text: &str) -> arrow::datatypes::SchemaRef {
-    use arrow::datatypes::{DataType, Field, Schema};
     let mut fields = vec![
         Field::new("value", DataType::Int64, true),
         Field::new("session_date", DataType::Date32, true),
@@ -145,7 +145,6 @@ async fn columns_are_added_and_never_changed() {
     let (old, rows) = derived(narrow);
     let gone = reopened.append(&old, &batch(3), rows).await.unwrap_err();
     assert!(gone.to_string().contains("`extra`, which is gone"), "{gone}");
-    use arrow::datatypes::{DataType, Field, Schema};
     let other = Schema::new(vec![
         Field::new("value", DataType::Utf8, true),
         Field::new("session_date", DataType::Date32, true),
@@ -240,7 +239,7 @@ fn digests_depend_on_values_alone() {
     let whole = rows(0, 7);
     let cut = [whole.slice(4, 3), whole.slice(0, 4)];
     let key = ["ingest_seq"];
-    let (hash, count) = digest_table(&[whole.clone()], &key).unwrap();
+    let (hash, count) = digest_table(std::slice::from_ref(&whole), &key).unwrap();
     assert_eq!((hash.len(), count), (64, 7));
     assert_eq!(digest_table(&cut, &key).unwrap(), (hash.clone(), 7));
     let turned = whole.project(&[6, 5, 4, 3, 2, 1, 0]).unwrap();
