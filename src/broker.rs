@@ -131,6 +131,8 @@ pub struct DeliveredQuote {
     pub right_text: String,
     pub quote: OptionQuote,
     pub received_at: Timestamp,
+    /// The sweep that its stamp belongs to.
+    pub sweep_id: String,
     /// Fields of the record that the quote's types cannot hold, as text.
     pub unrepresentable: Option<String>,
 }

@@ -165,6 +165,7 @@ impl Feed for PaperBroker {
             right_text: row.right_text,
             quote: row.quote,
             received_at: row.received_at,
+            sweep_id: row.sweep_id,
             unrepresentable: row.unrepresentable,
         })
         .collect()

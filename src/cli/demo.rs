@@ -63,7 +63,8 @@ impl Typed {
 /// Progress on a terminal, one line a day everywhere.
 struct Screen {
     bar: ProgressBar,
-    notes: Vec<String>,
+    /// What was said, when first, and how often.
+    notes: Vec<(String, String, usize)>,
 }
 
 impl Screen {
@@ -89,17 +90,23 @@ impl Watcher for Screen {
 
     fn line(&mut self, at: Timestamp, text: &str) {
         let local = at.with_timezone(&chrono_tz::America::New_York);
-        self.notes.push(format!("    {}  {text}", local.format("%H:%M")));
+        match self.notes.iter_mut().find(|(_, said, _)| said == text) {
+            Some((_, _, times)) => *times += 1,
+            None => self.notes.push((local.format("%H:%M").to_string(), text.to_owned(), 1)),
+        }
     }
 
     fn day(&mut self, day: &DaySummary, digest: &DayDigest) {
         self.bar.suspend(|| {
             println!("{}", day_line(day, digest));
-            for note in self.notes.drain(..) {
-                println!("{note}");
+            for (time, text, times) in self.notes.drain(..) {
+                let again =
+                    if times > 1 { format!(" (and {} times more)", times - 1) } else { String::new() };
+                println!("    {time}  {text}{again}");
             }
             for (verdict, reason, times) in &day.entries {
-                println!("    entries {verdict} x{times}: {reason}");
+                let reason = if reason.is_empty() { "admitted" } else { reason };
+                println!("    entries, {verdict}: {reason}, {times} times");
             }
         });
     }

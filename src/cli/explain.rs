@@ -22,6 +22,12 @@ const PREFIX_LENGTH_MIN: usize = 6;
 /// How many of several that fit are listed.
 const LISTED_MAX: usize = 10;
 
+/// Where identities are found.
+const LISTS: &str = "
+  deltadesk sql \"select decision_id, as_of, symbol, action from gold.decisions order by as_of\"
+  deltadesk sql \"select order_ref, state, changed_at from ops.orders order by changed_at\"
+  deltadesk sql \"select strategy_id, symbol, structure, state from ops.strategies\"";
+
 /// What was typed.
 #[derive(Debug, Args)]
 pub struct Typed {
@@ -98,12 +104,7 @@ fn find(lake: &OpenLake, text: &str) -> anyhow::Result<Subject> {
     }
     match found.pop_first() {
         Some(id) => Ok(subject(id)),
-        None => bail!(
-            "nothing in the lake is called {text}; these list what there is:\n  \
-             deltadesk sql \"select decision_id, as_of, symbol, action, rule from gold.decisions order by as_of desc\"\n  \
-             deltadesk sql \"select order_ref, state, changed_at from ops.orders order by changed_at desc\"\n  \
-             deltadesk sql \"select strategy_id, symbol, structure, state from ops.strategies\""
-        ),
+        None => bail!("nothing in the lake is called {text}; these list what there is:{LISTS}"),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Typed {
     /// The file to write; without it, standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The lake as it was known then: 2026-03-02T15:00:00Z, or a date for the end of that day (UTC).
+    /// The lake as it was known then: 2026-03-02T15:00:00Z, or a date for that day's end (UTC).
     #[arg(long, value_name = "TS", value_parser = instant)]
     as_of: Option<Timestamp>,
 }

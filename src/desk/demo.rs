@@ -104,6 +104,7 @@ pub fn run(
     let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
     let market = build_market(order, &plans, &calendar, &runtime)?;
     let sessions = sessions_of(order, &market, &calendar)?;
+    let rows_read = market.rows_read;
     let mut world = build_world(order, home, (plans, set), market, &calendar, runtime)?;
     let first = sessions.first().context("no session to run")?;
     let mut outcome = DemoOutcome {
@@ -123,6 +124,9 @@ pub fn run(
         watcher.day(&day, &digest);
         outcome.days.push(day);
         outcome.digests.push(digest);
+    }
+    if let Some(rows_read) = rows_read {
+        outcome.accounts = super::accounts::of_recording(&world, rows_read)?;
     }
     outcome.total_digest = total_digest(&outcome.digests);
     outcome.wall_seconds = stopwatch.elapsed_seconds();
@@ -160,6 +164,8 @@ fn run_session(
 struct BuiltMarket {
     source: Box<dyn MarketSource>,
     sessions: Option<Vec<NaiveDate>>,
+    /// Rows of a recording, copies written out.
+    rows_read: Option<usize>,
 }
 
 fn build_market(
@@ -176,13 +182,14 @@ fn build_market(
             scenario: order.scenario,
         };
         let market = SyntheticMarket::new(config, Arc::clone(calendar))?;
-        Ok(BuiltMarket { source: Box::new(market), sessions: None })
+        Ok(BuiltMarket { source: Box::new(market), sessions: None, rows_read: None })
     };
     match &order.market {
         MarketChoice::Synthetic => synthetic(SHIPPED_VARIANCE_PREMIUM),
         MarketChoice::Fair => synthetic(FAIR_VARIANCE_PREMIUM),
         MarketChoice::Recorded(folder) => {
             let rows = recording::read_folder(folder, runtime.handle())?;
+            let rows_read = Some(rows.len());
             let start = rows
                 .iter()
                 .map(|row| row.received_at)
@@ -197,7 +204,7 @@ fn build_market(
             };
             let market = RecordedMarket::new(recording, Arc::clone(calendar))?;
             let sessions = market.sessions().collect();
-            Ok(BuiltMarket { source: Box::new(market), sessions: Some(sessions) })
+            Ok(BuiltMarket { source: Box::new(market), sessions: Some(sessions), rows_read })
         }
     }
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod data;
 mod holdings;
 mod limits;
+mod markout;
 mod payoff;
 mod strategies;
 mod tables;
@@ -109,7 +110,7 @@ pub async fn daily_report(
         decisions: trading::decisions(&tables).await?,
         refusals: trading::refusals(&tables).await?,
         orders: trading::orders(&tables, &holdings).await?,
-        limits: limits::limits(&tables, terms, (&accounts, worst_case)).await?,
+        limits: limits::limits(&tables, terms, (&accounts, &holdings, worst_case)).await?,
         stresses: Vec::new(),
         smiles: data::smiles(&tables, &holdings).await?,
         sources: data::sources(&tables, terms).await?,

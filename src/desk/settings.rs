@@ -84,6 +84,8 @@ pub struct WorkSettings {
     pub exit_budget_ratio: f64,
     /// What an urgent exit may pay beyond natural, as a share of the summed half-spreads.
     pub urgent_collar_ratio: f64,
+    /// How long entries of a symbol and structure rest after the gate refused one.
+    pub refused_entry_rest_minutes: i64,
 }
 
 /// `[lake]`.

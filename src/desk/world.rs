@@ -280,6 +280,7 @@ fn trade_settings(plans: &Plans) -> anyhow::Result<TradeSettings> {
             step: chrono::Duration::seconds(settings.work.step_seconds),
             exit_budget_ratio: settings.work.exit_budget_ratio,
             urgent_collar_ratio: settings.work.urgent_collar_ratio,
+            refused_entry_rest: chrono::Duration::minutes(settings.work.refused_entry_rest_minutes),
         },
         transmission: match settings.desk.orders {
             OrderMode::Observe => Transmission::Observe,

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::broker::{Broker, DeliveredQuote, Feed};
-use crate::exchange::sweep_ids;
 use crate::lake::{Cell, TableName};
 use crate::market::{ConId, OptionContract, OptionQuote, Symbol, Timestamp, TwoSided, UnderlyingQuote};
 use crate::pipeline::{Run, Step, StepContext};
@@ -154,14 +153,9 @@ impl<B: Broker + Feed> ChainsStep<B> {
             .map(|row| (row.contract.conid, Arc::clone(&row.contract)))
             .collect();
         self.describe(context, &contracts.into_values().collect::<Vec<_>>())?;
-        let stamps: Vec<(Symbol, ConId, Timestamp)> = delivered
-            .iter()
-            .map(|row| (row.contract.symbol.clone(), row.contract.conid, row.received_at))
-            .collect();
-        let sweeps = sweep_ids(&stamps);
         let mut rows = Vec::new();
         let mut counts: BTreeMap<Symbol, Completeness> = BTreeMap::new();
-        for (row, sweep) in delivered.iter().zip(&sweeps) {
+        for row in delivered {
             let count = counts.entry(row.contract.symbol.clone()).or_default();
             count.asked += 1;
             count.received += 1;
@@ -172,7 +166,7 @@ impl<B: Broker + Feed> ChainsStep<B> {
                 quote: &row.quote,
                 unrepresentable: row.unrepresentable.as_deref(),
                 received_at: row.received_at,
-                sweep_id: sweep,
+                sweep_id: &row.sweep_id,
             };
             rows.push(delivery.row(self.sequence.borrow_mut().next(), context.run));
         }

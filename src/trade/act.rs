@@ -81,7 +81,14 @@ impl<B: Broker + Feed> Trader<B> {
     pub fn act(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
         for decision in decisions_of(context)? {
+            if self.rests(&decision, context.run.as_of) {
+                continue;
+            }
             let (outcome, detail) = self.act_on(context, &decision)?;
+            if outcome == "refused" && decision.action == "open" {
+                let until = context.run.as_of + self.settings.work.refused_entry_rest;
+                self.resting.insert(rest_key(&decision), until);
+            }
             lines.push(format!(
                 "{} {} {} ({}): {outcome}{}{detail}",
                 decision.action,
@@ -93,6 +100,13 @@ impl<B: Broker + Feed> Trader<B> {
             self.record_capsule(context, &decision, outcome, &detail)?;
         }
         Ok(lines)
+    }
+
+    /// The gate's limits seldom change within minutes: what it refused is not asked for in every
+    /// sweep. Exits never rest.
+    fn rests(&self, decision: &Decision, now: crate::market::Timestamp) -> bool {
+        decision.action == "open"
+            && self.resting.get(&rest_key(decision)).is_some_and(|until| now < *until)
     }
 
     fn act_on(
@@ -363,6 +377,10 @@ impl<B: Broker + Feed> Trader<B> {
         row.extend(ops_stamp(context.run));
         deliver(context, &TableName::new("ops", "capsules"), &CAPSULES, &[row])
     }
+}
+
+fn rest_key(decision: &Decision) -> (String, String) {
+    (decision.symbol.clone(), decision.structure.clone().unwrap_or_default())
 }
 
 /// What an order is to be, beside its legs.

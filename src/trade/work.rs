@@ -23,6 +23,8 @@ pub struct WorkParameters {
     pub exit_budget_ratio: f64,
     /// What an urgent exit may pay beyond natural, as a share of the summed half-spreads.
     pub urgent_collar_ratio: f64,
+    /// How long entries of a symbol and structure rest after the gate refused one.
+    pub refused_entry_rest: Duration,
 }
 
 /// An order that the broker has.

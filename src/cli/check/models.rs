@@ -87,7 +87,7 @@ fn unknown_switches(catalogue: &Catalogue, settings: &Settings) -> Vec<String> {
     let off = settings.desk.switched_off.iter().filter(|name| !names.contains(name.as_str()));
     off.map(|name| {
         format!(
-            "deltadesk.toml: [desk] switched_off: no rule and no entry is called {name}; there are {}",
+            "deltadesk.toml: [desk] switched_off: no rule or entry is called {name}; there are {}",
             known.join(", ")
         )
     })
@@ -185,10 +185,10 @@ mod tests {
     #[test]
     fn problems_have_their_line() {
         let sql = "-- about: x\nselect\n    spot_usd,\n    params.stop_ratio\nfrom t";
-        let syntax = "SQL error: ParserError(\"Expected: an expression, found: from at Line: 5, Column: 1\")";
+        let syntax = "SQL error: ParserError(\"Expected: x, found: from at Line: 5, Column: 1\")";
         assert_eq!(
             located("sql/a/b.sql", sql, syntax),
-            "sql/a/b.sql:5: syntax: Expected: an expression, found: from"
+            "sql/a/b.sql:5: syntax: Expected: x, found: from"
         );
         let column = "Schema error: No field named spot_usd. Valid fields are t.a.";
         assert!(located("sql/a/b.sql", sql, column).starts_with("sql/a/b.sql:3: Schema error"));

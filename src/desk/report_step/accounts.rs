@@ -85,7 +85,8 @@ impl Accounts {
             let rows = equity.iter().last();
             account = rows.map(|row| row.text("account_id").map(str::to_owned)).transpose()?;
         }
-        let ours = |row: &Row<'_>| Ok::<_, LakeError>(Some(row.text("account_id")?) == account.as_deref());
+        let ours =
+            |row: &Row<'_>| Ok::<_, LakeError>(Some(row.text("account_id")?) == account.as_deref());
         let mut points = Vec::new();
         for row in equity.iter() {
             if ours(&row)? {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 
 use crate::lake::{LakeError, Row};
-use crate::market::sessions::{Calendar, Venue};
 use crate::market::{OptionRight, Timestamp};
 use crate::report::{
     AlertRow, AlertState, DifferenceRow, DifferenceState, QuarantineRow, Reconciliation, Severity,
@@ -34,12 +33,16 @@ const QUARANTINE: &str = "
 
 const SMILES: &str = "
     select symbol, expiry_date, strike_usd, option_right, spot_usd, forward_usd, vol from (
-        select *, rank() over (
-            partition by symbol order by received_at desc
-        ) as recency
-        from silver.option_quotes where session_date = $session_date
+        select *,
+            row_number() over (
+                partition by conid order by received_at desc, ingest_seq desc
+            ) as recency,
+            max(received_at) over (partition by symbol) as newest_at
+        from silver.option_quotes
+        where session_date = $session_date and received_at <= $session_close
     ) as ranked
-    where recency = 1 and vol is not null and forward_usd is not null and spot_usd is not null
+    where recency = 1 and received_at >= newest_at - interval '10 minutes'
+        and vol is not null and forward_usd is not null and spot_usd is not null
     order by symbol, expiry_date, strike_usd, option_right, conid";
 
 const RECONCILIATION: &str = "
@@ -68,50 +71,61 @@ const BREAKER: &str = "
 /// Sweeps of one source and symbol.
 #[derive(Default)]
 struct Swept {
-    asked: i64,
-    received: i64,
+    /// Asked for and received.
+    inside: (i64, i64),
+    outside: (i64, i64),
     /// When something came, in order.
     came_at: Vec<Timestamp>,
 }
 
-/// Completeness over the whole session date; age inside the regular session, where decisions are
-/// made.
+/// Completeness and age inside the regular session, where decisions are made; completeness of what
+/// was swept outside where nothing was swept inside.
 pub(super) async fn sources(
     tables: &Tables,
     terms: &ReportTerms,
 ) -> anyhow::Result<Vec<SourceHealth>> {
+    let session = &tables.session;
     let mut swept: BTreeMap<(String, String), Swept> = BTreeMap::new();
     for row in tables.rows(SWEEPS).await?.iter() {
         let key = (row.text("source")?.to_owned(), row.text("symbol")?.to_owned());
         let entry = swept.entry(key).or_default();
-        entry.asked += row.int("asked")?;
-        entry.received += row.int("received")?;
-        if row.int("received")? > 0 {
-            entry.came_at.push(row.instant("as_of")?);
+        let (at, received) = (row.instant("as_of")?, row.int("received")?);
+        let inside = (session.open..=session.close).contains(&at);
+        let counts = if inside { &mut entry.inside } else { &mut entry.outside };
+        *counts = (counts.0 + row.int("asked")?, counts.1 + received);
+        if received > 0 {
+            entry.came_at.push(at);
         }
     }
     let mut set_aside: BTreeMap<(String, String), u64> = BTreeMap::new();
     for row in quarantine(tables).await? {
         *set_aside.entry((row.source, row.symbol)).or_default() += row.rows;
     }
-    let session = Calendar::shipped()?.session_on(Venue::Xnys, tables.session_date)?;
     Ok(swept
         .into_iter()
-        .map(|((source, symbol), counts)| SourceHealth {
-            expected_rows: counts.asked.unsigned_abs(),
-            received_rows: counts.received.unsigned_abs(),
+        .map(|((source, symbol), swept)| ((source, symbol), swept.counts(), swept.came_at))
+        .map(|((source, symbol), (asked, received), came_at)| SourceHealth {
+            expected_rows: asked,
+            received_rows: received,
             quarantined_rows: bronze_of(&source)
                 .and_then(|table| set_aside.get(&(table.to_owned(), symbol.clone())))
                 .copied()
                 .unwrap_or_default(),
             required_ratio: REQUIRED_RATIO,
-            last_at: counts.came_at.last().copied(),
-            worst_age: worst_age(&counts.came_at, (session.open, session.close)),
+            last_at: came_at.last().copied(),
+            worst_age: worst_age(&came_at, (session.open, session.close)),
             allowed_age: if source == "futures" { terms.futures_age } else { terms.quote_age },
             source,
             symbol,
         })
         .collect())
+}
+
+impl Swept {
+    fn counts(&self) -> (u64, u64) {
+        let (asked, received) = if self.inside.0 > 0 { self.inside } else { self.outside };
+        (asked.unsigned_abs(), received.unsigned_abs())
+    }
 }
 
 /// Where a source's rows land.
@@ -126,10 +140,7 @@ fn bronze_of(source: &str) -> Option<&'static str> {
 
 /// The longest that what came last stood before it was replaced, between `open` and the last
 /// delivery before `close`; the wait for the first delivery counts as well.
-fn worst_age(
-    came_at: &[Timestamp],
-    (open, close): (Timestamp, Timestamp),
-) -> Option<TimeDelta> {
+fn worst_age(came_at: &[Timestamp], (open, close): (Timestamp, Timestamp)) -> Option<TimeDelta> {
     let inside: Vec<Timestamp> =
         came_at.iter().copied().filter(|at| (open..close).contains(at)).collect();
     let before = std::iter::once(open).chain(inside.iter().copied());
@@ -149,18 +160,15 @@ pub(super) async fn quarantine(tables: &Tables) -> anyhow::Result<Vec<Quarantine
     Ok(rows)
 }
 
-/// Out-of-the-money volatilities of the last sweep.
+/// Out-of-the-money volatilities of the session's last quotes.
 pub(super) async fn smiles(tables: &Tables, holdings: &Holdings) -> anyhow::Result<Vec<Smile>> {
     let mut shown: BTreeSet<&str> = holdings.legs.iter().map(|leg| leg.symbol.as_str()).collect();
     shown.insert(MARKET_SYMBOL);
     let mut smiles: BTreeMap<String, Smile> = BTreeMap::new();
     for row in tables.rows(SMILES).await?.iter() {
         let (symbol, strike) = (row.text("symbol")?, row.price("strike_usd")?.to_f64());
-        let wanted = if strike < row.double("forward_usd")? {
-            OptionRight::Put
-        } else {
-            OptionRight::Call
-        };
+        let wanted =
+            if strike < row.double("forward_usd")? { OptionRight::Put } else { OptionRight::Call };
         if !shown.contains(symbol) || row.text("option_right")? != wanted.as_str() {
             continue;
         }

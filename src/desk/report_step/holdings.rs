@@ -49,20 +49,21 @@ const QUOTES: &str = "
         select *, row_number() over (
             partition by conid order by received_at desc, ingest_seq desc
         ) as recency
-        from silver.option_quotes where session_date = $session_date
+        from silver.option_quotes
+        where session_date = $session_date and received_at <= $session_close
     ) as ranked
     where recency = 1 order by conid";
 
 const MARKS: &str = "
-    select conid, mid, vol, delta from (
+    select conid, mid from (
         select *, row_number() over (partition by conid order by as_of desc) as recency
         from gold.marks_daily where session_date = $session_date
     ) as ranked
-    where recency = 1 order by conid";
+    where recency = 1 and mid is not null order by conid";
 
 const EXPOSURES: &str = "
     select * from gold.exposures
-    where session_date = $session_date and scope = 'portfolio'
+    where session_date = $session_date and as_of <= $session_close and scope = 'portfolio'
     order by as_of desc, run_id desc limit 1";
 
 /// The latest row of a strategy. Money is USD, received positive.
@@ -89,7 +90,6 @@ pub(super) struct Leg {
     pub symbol: String,
     pub security_kind: String,
     pub expiry_date: Option<NaiveDate>,
-    pub multiplier: i64,
     pub quantity: i64,
 }
 
@@ -105,21 +105,14 @@ pub(super) struct Contract {
     pub option: Option<Arc<OptionContract>>,
 }
 
-/// The official mark of a contract at the close. Greeks a share.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Mark {
-    pub mid: Option<f64>,
-    pub vol: Option<f64>,
-    pub delta: Option<f64>,
-}
-
 /// What is held at the end of the session, and what was closed in it.
 pub(super) struct Holdings {
     pub strategies: Vec<Strategy>,
     pub legs: Vec<Leg>,
     pub contracts: BTreeMap<i64, Contract>,
     pub quotes: BTreeMap<i64, LegMarket>,
-    pub marks: BTreeMap<i64, Mark>,
+    /// Mids at the close, USD a share, of everything held.
+    pub marks: BTreeMap<i64, f64>,
 }
 
 impl Holdings {
@@ -162,9 +155,8 @@ impl Holdings {
         if leg.security_kind != "STK" {
             return None;
         }
-        let price = self.marks.get(&leg.conid)?.mid.and_then(Price::from_f64);
-        let stock =
-            StockContract { conid: ConId(leg.conid), symbol: Symbol::new(&leg.symbol) };
+        let price = self.marks.get(&leg.conid).copied().and_then(Price::from_f64);
+        let stock = StockContract { conid: ConId(leg.conid), symbol: Symbol::new(&leg.symbol) };
         let market = LegMarket {
             bid: price,
             ask: price,
@@ -277,7 +269,6 @@ fn leg(row: &Row<'_>) -> Result<Leg, LakeError> {
         symbol: row.text("symbol")?.to_owned(),
         security_kind: row.text("security_kind")?.to_owned(),
         expiry_date: row.maybe_date("expiry_date")?,
-        multiplier: row.int("multiplier")?,
         quantity: row.int("quantity")?,
     })
 }
@@ -352,11 +343,6 @@ fn quote(row: &Row<'_>) -> Result<(i64, LegMarket), LakeError> {
     Ok((row.int("conid")?, market))
 }
 
-fn mark(row: &Row<'_>) -> Result<(i64, Mark), LakeError> {
-    let mark = Mark {
-        mid: row.maybe_double("mid")?,
-        vol: row.maybe_double("vol")?,
-        delta: row.maybe_double("delta")?,
-    };
-    Ok((row.int("conid")?, mark))
+fn mark(row: &Row<'_>) -> Result<(i64, f64), LakeError> {
+    Ok((row.int("conid")?, row.double("mid")?))
 }

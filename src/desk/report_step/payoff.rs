@@ -41,12 +41,12 @@ pub(super) fn payoff(
         });
         Some((price, basis_usd + values.sum::<Option<f64>>()?))
     };
-    let at_expiry: Option<Vec<_>> =
-        prices.iter().map(|price| profit(*price, &|leg, price| Some(leg.intrinsic(price)))).collect();
-    let today: Option<Vec<_>> = prices
+    let at_expiry: Option<Vec<_>> = prices
         .iter()
-        .map(|price| profit(*price, &|leg, price| leg.value(price, now)))
+        .map(|price| profit(*price, &|leg, price| Some(leg.intrinsic(price))))
         .collect();
+    let today: Option<Vec<_>> =
+        prices.iter().map(|price| profit(*price, &|leg, price| leg.value(price, now))).collect();
     Some(Payoff { spot_usd, at_expiry: at_expiry?, today: today.unwrap_or_default() })
 }
 

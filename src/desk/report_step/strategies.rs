@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 
 use crate::lake::{LakeError, Row};
 use crate::market::Price;
-use crate::report::{Greeks, LegRow, StrategyRow};
+use crate::report::{Greeks, LegRow, Payoff, StrategyRow};
+use crate::risk::LegMarket;
 
 use super::holdings::{Holdings, Leg, Strategy};
 use super::payoff::{PricedLeg, payoff};
 use super::tables::Tables;
 use super::words::{local, money, number, plain};
 
+/// Runs after the close find no fresh quotes: a strategy stands at the last mark of the session.
 const STATES: &str = "
     select * from (
         select *, row_number() over (
             partition by strategy_id order by as_of desc, run_id desc
         ) as recency
-        from gold.strategy_state where session_date = $session_date
+        from gold.strategy_state
+        where session_date = $session_date and as_of <= $session_close
     ) as ranked
     where recency = 1 order by strategy_id";
 
@@ -25,7 +28,8 @@ const VERDICTS: &str = "
         select *, row_number() over (
             partition by rule, subject_id order by as_of desc, run_id desc
         ) as recency
-        from gold.rule_verdicts where session_date = $session_date and scope = 'strategy'
+        from gold.rule_verdicts
+        where session_date = $session_date and as_of <= $session_close and scope = 'strategy'
     ) as ranked
     where recency = 1 order by subject_id, rule";
 
@@ -97,9 +101,7 @@ fn verdict_words(row: &Row<'_>) -> Result<Option<String>, LakeError> {
     let rule = plain(row.text("rule")?);
     let measured = row.maybe_double("measured")?.zip(row.maybe_double("threshold")?);
     Ok(match (row.text("verdict")?, measured) {
-        ("hold", Some((now, at))) => {
-            Some(format!("{rule} at {}, now {}", number(at), number(now)))
-        }
+        ("hold", Some((now, at))) => Some(format!("{rule} at {}, now {}", number(at), number(now))),
         ("hold", None) => None,
         (verdict, _) => {
             let said = if verdict == "fire" { "fires" } else { verdict };
@@ -146,30 +148,26 @@ fn closed_row(tables: &Tables, strategy: &Strategy) -> StrategyRow {
         quantity: strategy.opened_quantity,
         pnl_usd: Some(strategy.realised),
         max_loss_usd: Some(rust_decimal::Decimal::ZERO),
-        greeks: Greeks {
-            delta_usd: zero,
-            gamma_usd_1pct: zero,
-            vega_usd: zero,
-            theta_usd: zero,
-        },
+        greeks: Greeks { delta_usd: zero, gamma_usd_1pct: zero, vega_usd: zero, theta_usd: zero },
         ..open_row(tables, strategy, (None, None))
     }
 }
 
 fn leg_row(leg: &Leg, holdings: &Holdings) -> LegRow {
-    let mark = holdings.marks.get(&leg.conid);
+    let quote = holdings.quotes.get(&leg.conid);
+    let mark = quote.and_then(LegMarket::mid).or_else(|| holdings.marks.get(&leg.conid).copied());
     LegRow {
         quantity: leg.quantity,
         contract: holdings.contract_words(leg.conid),
         expiry_date: leg.expiry_date,
-        mark_usd: mark.and_then(|mark| mark.mid).and_then(Price::from_f64).map(Price::decimal),
-        implied_volatility: mark.and_then(|mark| mark.vol),
-        delta: mark.and_then(|mark| mark.delta),
+        mark_usd: mark.and_then(Price::from_f64).map(Price::decimal),
+        implied_volatility: quote.and_then(|quote| quote.vol),
+        delta: quote.and_then(|quote| quote.delta),
     }
 }
 
 /// The payoff of a strategy that holds options only.
-fn curves(legs: &[&Leg], holdings: &Holdings, state: &State) -> Option<crate::report::Payoff> {
+fn curves(legs: &[&Leg], holdings: &Holdings, state: &State) -> Option<Payoff> {
     if legs.len() as i64 != state.option_legs {
         return None;
     }

@@ -10,11 +10,14 @@ use crate::lake::arrow::datatypes::{Date32Type, Schema};
 use crate::lake::datafusion::scalar::ScalarValue;
 use crate::lake::{Lake, PinnedSession, Rows, tables_read};
 use crate::market::Timestamp;
+use crate::market::sessions::{Calendar, Session, Venue};
 
 /// The tables as they stood at an instant.
 pub(super) struct Tables {
     pinned: PinnedSession,
     pub session_date: NaiveDate,
+    /// The regular session of the ETFs.
+    pub session: Session,
 }
 
 impl Tables {
@@ -22,18 +25,21 @@ impl Tables {
         lake: &Lake,
         (session_date, as_of): (NaiveDate, Timestamp),
     ) -> anyhow::Result<Self> {
-        let pinned = lake.session_at(Some(as_of)).await?;
-        Ok(Self { pinned, session_date })
+        Self::over(lake.session_at(Some(as_of)).await?, session_date)
     }
 
     /// The newest state, to find out what there is.
     pub async fn newest(lake: &Lake, session_date: NaiveDate) -> anyhow::Result<Self> {
-        let pinned = lake.session_at(None).await?;
-        Ok(Self { pinned, session_date })
+        Self::over(lake.session_at(None).await?, session_date)
     }
 
-    /// Rows of a query, in which `$session_date` is the report's session. No rows where a table
-    /// that it reads was never written.
+    fn over(pinned: PinnedSession, session_date: NaiveDate) -> anyhow::Result<Self> {
+        let session = Calendar::shipped()?.session_on(Venue::Xnys, session_date)?;
+        Ok(Self { pinned, session_date, session })
+    }
+
+    /// Rows of a query, in which `$session_date` is the report's session and `$session_close` the
+    /// instant of its regular close. No rows where a table that it reads was never written.
     pub async fn rows(&self, sql: &str) -> anyhow::Result<Rows> {
         let session = self.pinned.context();
         let read = tables_read(session, sql)?;
@@ -41,9 +47,12 @@ impl Tables {
             return Ok(Rows::new(RecordBatch::new_empty(Arc::new(Schema::empty()))));
         }
         let date = ScalarValue::Date32(Some(Date32Type::from_naive_date(self.session_date)));
+        let close = self.session.close.timestamp_micros();
+        let close = ScalarValue::TimestampMicrosecond(Some(close), Some("UTC".into()));
+        let values = vec![("session_date", date), ("session_close", close)];
         let said = || format!("a query of the report failed: {sql}");
         let frame = session.sql(sql).await.with_context(said)?;
-        let frame = frame.with_param_values(vec![("session_date", date)]).with_context(said)?;
+        let frame = frame.with_param_values(values).with_context(said)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let batches = frame.collect().await.with_context(said)?;
         Ok(Rows::of(&schema, &batches)?)

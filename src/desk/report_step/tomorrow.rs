@@ -34,7 +34,10 @@ pub(super) async fn sentences(
         let at = row.instant("event_at")?;
         let date = local(at).date_naive();
         if ahead(date) {
-            told.push((date, format!("{}: {} at {}.", weekday(date), row.text("event_name")?, clock(at))));
+            told.push((
+                date,
+                format!("{}: {} at {}.", weekday(date), row.text("event_name")?, clock(at)),
+            ));
         }
     }
     for row in tables.rows(DIVIDENDS).await?.iter() {

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use crate::lake::{LakeError, Row, Rows};
-use crate::market::{Price, Timestamp};
+use crate::market::{Price, Timestamp, Usd};
 use crate::report::{DecisionRow, FailedCheck, OrderRow, RefusalRow};
 
 use super::holdings::Holdings;
+use super::markout::Mids;
 use super::tables::Tables;
 use super::words::{clock, listed, plain};
 
@@ -28,8 +30,9 @@ const ORDERS: &str = "
     ) as ranked
     where recency = 1 order by created_at, order_ref";
 
-const FEES: &str = "
-    select order_ref, sum(commission_usd) as fees_usd from silver.fills
+const FILLS: &str = "
+    select order_ref, sum(commission_usd) as fees_usd, max(executed_at) as filled_at
+    from silver.fills
     where session_date = $session_date and order_ref is not null
     group by order_ref order by order_ref";
 
@@ -144,47 +147,65 @@ fn sentence(text: &str) -> String {
 
 /// What the gate refused, and what entries found wanting at the last sweep that could enter.
 pub(super) async fn refusals(tables: &Tables) -> anyhow::Result<Vec<RefusalRow>> {
-    let names = structures(tables).await?;
+    let subjects = subjects(tables).await?;
     let mut checks: BTreeMap<String, Vec<FailedCheck>> = BTreeMap::new();
     for row in tables.rows(FAILED_CHECKS).await?.iter() {
         checks.entry(row.text("order_ref")?.to_owned()).or_default().push(failed_check(&row)?);
     }
-    let mut told: BTreeMap<(String, BTreeSet<String>), (RefusalRow, usize, Timestamp)> =
-        BTreeMap::new();
+    let mut told: BTreeMap<(String, BTreeSet<String>), Refused> = BTreeMap::new();
     for row in tables.rows(ORDERS).await?.iter() {
         if row.text("state")? != "denied" {
             continue;
         }
-        let order_ref = row.text("order_ref")?;
-        let at = row.instant("created_at")?;
+        let (order_ref, at) = (row.text("order_ref")?, row.instant("created_at")?);
         let failed = checks.remove(order_ref).unwrap_or_default();
-        let subject = match names.get(row.text("strategy_id")?) {
-            Some((symbol, structure)) => {
-                format!("{} {symbol} {}", row.text("purpose")?, plain(structure))
-            }
-            None => format!("{} order", row.text("purpose")?),
-        };
-        let key = (subject.clone(), failed.iter().map(|one| one.check.clone()).collect());
-        let refusal = || RefusalRow {
-            refused_at: at,
+        let (symbol, structure) =
+            subjects.get(row.text("decision_id")?).cloned().unwrap_or_default();
+        let what = format!("{} {}", row.text("purpose")?, plain(&structure));
+        let key = (what, failed.iter().map(|one| one.check.clone()).collect());
+        let refused = told.entry(key).or_insert_with(|| Refused {
             order_ref: order_ref.to_owned(),
-            subject,
+            first: at,
+            last: at,
+            times: 0,
+            symbols: BTreeSet::new(),
             checks: failed,
-        };
-        let entry = told.entry(key).or_insert_with(|| (refusal(), 0, at));
-        entry.1 += 1;
-        entry.2 = at;
+        });
+        refused.last = at;
+        refused.times += 1;
+        refused.symbols.insert(symbol);
     }
-    let gate = told.into_values().map(|(mut row, times, last)| {
-        if times > 1 {
-            row.order_ref =
-                format!("{}; refused {times} times, last at {}", row.order_ref, clock(last));
-        }
-        row
-    });
-    let mut rows: Vec<RefusalRow> = gate.collect();
+    let mut rows: Vec<RefusalRow> =
+        told.into_iter().map(|((what, _), refused)| refused.row(what.trim())).collect();
     rows.extend(not_entered(&tables.rows(CANDIDATES).await?)?);
     Ok(rows)
+}
+
+/// Orders of one kind that failed the same checks.
+struct Refused {
+    order_ref: String,
+    first: Timestamp,
+    last: Timestamp,
+    times: usize,
+    symbols: BTreeSet<String>,
+    /// Of the first of them.
+    checks: Vec<FailedCheck>,
+}
+
+impl Refused {
+    fn row(self, what: &str) -> RefusalRow {
+        let symbols: Vec<String> = self.symbols.into_iter().collect();
+        let times = match self.times {
+            1 => String::new(),
+            times => format!(", the first of {times}, the last at {}", clock(self.last)),
+        };
+        RefusalRow {
+            refused_at: self.first,
+            order_ref: format!("{}{times}", self.order_ref),
+            subject: format!("{what}: {}", listed(&symbols)),
+            checks: self.checks,
+        }
+    }
 }
 
 fn failed_check(row: &Row<'_>) -> Result<FailedCheck, LakeError> {
@@ -206,7 +227,8 @@ fn failed_check(row: &Row<'_>) -> Result<FailedCheck, LakeError> {
 fn not_entered(candidates: &Rows) -> Result<Vec<RefusalRow>, LakeError> {
     let mut told: BTreeMap<(String, String), (Timestamp, String, Vec<String>)> = BTreeMap::new();
     for row in candidates.iter() {
-        let key = (row.text("entry")?.to_owned(), row.maybe_text("reason")?.unwrap_or("").to_owned());
+        let key =
+            (row.text("entry")?.to_owned(), row.maybe_text("reason")?.unwrap_or("").to_owned());
         let at = row.instant("as_of")?;
         let verdict = row.text("verdict")?;
         let entry = told.entry(key).or_insert_with(|| (at, verdict.to_owned(), Vec::new()));
@@ -217,11 +239,23 @@ fn not_entered(candidates: &Rows) -> Result<Vec<RefusalRow>, LakeError> {
         .into_iter()
         .map(|((entry, reason), (at, verdict, symbols))| RefusalRow {
             refused_at: at,
-            order_ref: "entry conditions, the last sweep that could enter".to_owned(),
-            subject: format!("{} {}", listed(&symbols), plain(&entry)),
+            order_ref: "Conditions of the entry, at the last sweep in its hours.".to_owned(),
+            subject: format!("no {}: {}", plain(&entry), listed(&symbols)),
             checks: vec![FailedCheck { check: "entry".to_owned(), result: verdict, reason }],
         })
         .collect())
+}
+
+/// Symbol and structure of each decision.
+async fn subjects(tables: &Tables) -> anyhow::Result<BTreeMap<String, (String, String)>> {
+    let mut subjects = BTreeMap::new();
+    for row in tables.rows(DECISIONS).await?.iter() {
+        let text =
+            |column: &str| Ok::<_, LakeError>(row.maybe_text(column)?.unwrap_or("").to_owned());
+        let subject = (text("symbol")?, text("structure")?);
+        subjects.insert(row.text("decision_id")?.to_owned(), subject);
+    }
+    Ok(subjects)
 }
 
 async fn structures(tables: &Tables) -> anyhow::Result<BTreeMap<String, (String, String)>> {
@@ -236,37 +270,70 @@ async fn structures(tables: &Tables) -> anyhow::Result<BTreeMap<String, (String,
 /// Orders that passed the gate.
 pub(super) async fn orders(tables: &Tables, holdings: &Holdings) -> anyhow::Result<Vec<OrderRow>> {
     let names = structures(tables).await?;
-    let mut fees: BTreeMap<String, Decimal> = BTreeMap::new();
-    for row in tables.rows(FEES).await?.iter() {
-        if let Some(usd) = row.maybe_usd("fees_usd")? {
-            fees.insert(row.text("order_ref")?.to_owned(), usd.decimal());
+    let mut fills: BTreeMap<String, (Option<Decimal>, Timestamp)> = BTreeMap::new();
+    for row in tables.rows(FILLS).await?.iter() {
+        let fees = row.maybe_usd("fees_usd")?.map(Usd::decimal);
+        fills.insert(row.text("order_ref")?.to_owned(), (fees, row.instant("filled_at")?));
+    }
+    let rows = tables.rows(ORDERS).await?;
+    let mut traded = BTreeSet::new();
+    for row in rows.iter() {
+        if row.int("filled_quantity")? > 0 {
+            traded.extend(legs_of(&row)?.into_iter().map(|(conid, _)| conid));
         }
     }
+    let traded: Vec<i64> = traded.into_iter().collect();
+    let mids = Mids::read(tables, &traded).await?;
     let mut orders = Vec::new();
-    for row in tables.rows(ORDERS).await?.iter() {
+    for row in rows.iter() {
         if row.text("state")? == "denied" {
             continue;
         }
         let name = names.get(row.text("strategy_id")?);
-        let order_ref = row.text("order_ref")?;
-        orders.push(OrderRow {
-            order_ref: order_ref.to_owned(),
-            sent_at: row.instant("created_at")?,
-            subject: name.map_or_else(|| "unknown".to_owned(), |(symbol, _)| symbol.clone()),
-            purpose: row.text("purpose")?.to_owned(),
-            what: what(&row, (name, holdings))?,
-            quantity: row.int("quantity")?,
-            filled_quantity: row.int("filled_quantity")?,
-            status: row.text("state")?.to_owned(),
-            arrival_mid_usd: row.maybe_price("arrival_mid")?.map(Price::decimal),
-            last_limit_usd: row.maybe_price("limit_price")?.map(Price::decimal),
-            fill_price_usd: row.maybe_price("average_fill_price")?.map(Price::decimal),
-            fees_usd: fees.get(order_ref).copied(),
-            markout_1m_usd: None,
-            markout_10m_usd: None,
-        });
+        let fill = fills.get(row.text("order_ref")?).copied();
+        let mut order = order(&row, (name, holdings))?;
+        order.fees_usd = fill.and_then(|(fees, _)| fees);
+        if let Some((_, filled_at)) = fill {
+            let legs = legs_of(&row)?;
+            let after = |minutes| mids.markout(&legs, filled_at, TimeDelta::minutes(minutes));
+            order.markout_1m_usd = after(1);
+            order.markout_10m_usd = after(10);
+        }
+        orders.push(order);
     }
     Ok(orders)
+}
+
+/// The order without what came of it afterwards.
+fn order(
+    row: &Row<'_>,
+    (name, holdings): (Option<&(String, String)>, &Holdings),
+) -> Result<OrderRow, LakeError> {
+    Ok(OrderRow {
+        order_ref: row.text("order_ref")?.to_owned(),
+        sent_at: row.instant("created_at")?,
+        subject: name.map_or_else(|| "unknown".to_owned(), |(symbol, _)| symbol.clone()),
+        purpose: row.text("purpose")?.to_owned(),
+        what: what(row, (name, holdings))?,
+        quantity: row.int("quantity")?,
+        filled_quantity: row.int("filled_quantity")?,
+        status: row.text("state")?.to_owned(),
+        arrival_mid_usd: row.maybe_price("arrival_mid")?.map(Price::decimal),
+        last_limit_usd: row.maybe_price("limit_price")?.map(Price::decimal),
+        fill_price_usd: row.maybe_price("average_fill_price")?.map(Price::decimal),
+        fees_usd: None,
+        markout_1m_usd: None,
+        markout_10m_usd: None,
+    })
+}
+
+/// Contracts and ratios, as the order trades them.
+fn legs_of(row: &Row<'_>) -> Result<Vec<(i64, i64)>, LakeError> {
+    let legs = row.text("legs")?.split_whitespace().filter_map(|leg| {
+        let (conid, ratio) = leg.split_once(':')?;
+        Some((conid.parse().ok()?, ratio.parse().ok()?))
+    });
+    Ok(legs.collect())
 }
 
 /// `sell 1 iron condor 640/650/690/700, 17 Apr 2026`, and why it ended where it did not fill.
@@ -274,11 +341,7 @@ fn what(
     row: &Row<'_>,
     (name, holdings): (Option<&(String, String)>, &Holdings),
 ) -> Result<String, LakeError> {
-    let conids: Vec<i64> = row
-        .text("legs")?
-        .split_whitespace()
-        .filter_map(|leg| leg.split(':').next()?.parse().ok())
-        .collect();
+    let conids: Vec<i64> = legs_of(row)?.into_iter().map(|(conid, _)| conid).collect();
     let price = row.maybe_price("arrival_mid")?.or(row.maybe_price("worst_price")?);
     let received = price.is_some_and(Price::is_negative);
     let verb = match (row.text("purpose")?, received) {
