@@ -7,15 +7,17 @@
 
 mod accounts;
 mod data;
+mod decisions;
 mod holdings;
 mod limits;
 mod markout;
+mod orders;
 mod payoff;
+mod refusals;
 mod strategies;
 mod tables;
 mod terms;
 mod tomorrow;
-mod trading;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -107,9 +109,9 @@ pub async fn daily_report(
         },
         market: terms.market.clone(),
         book: holdings.book(&tables, worst_case).await?,
-        decisions: trading::decisions(&tables).await?,
-        refusals: trading::refusals(&tables).await?,
-        orders: trading::orders(&tables, &holdings).await?,
+        decisions: decisions::decisions(&tables).await?,
+        refusals: refusals::refusals(&tables).await?,
+        orders: orders::orders(&tables, &holdings).await?,
         limits: limits::limits(&tables, terms, (&accounts, &holdings, worst_case)).await?,
         stresses: Vec::new(),
         smiles: data::smiles(&tables, &holdings).await?,

@@ -202,7 +202,8 @@ pub(super) async fn reconciliation(tables: &Tables) -> anyhow::Result<Reconcilia
             continue;
         }
         let standing = row.text("run_id")? == last_run && row.text("action")? != "healed";
-        let difference = difference(&row, standing)?;
+        let state = if standing { DifferenceState::Open } else { DifferenceState::Healed };
+        let difference = difference(&row, state)?;
         if standing {
             disputed.extend(row.maybe_int("conid")?);
         }
@@ -218,7 +219,7 @@ pub(super) async fn reconciliation(tables: &Tables) -> anyhow::Result<Reconcilia
     })
 }
 
-fn difference(row: &Row<'_>, standing: bool) -> Result<DifferenceRow, LakeError> {
+fn difference(row: &Row<'_>, state: DifferenceState) -> Result<DifferenceRow, LakeError> {
     let value = |column: &str| {
         let known = row.maybe_double(column)?;
         Ok::<_, LakeError>(known.map_or_else(|| "none".to_owned(), number))
@@ -235,7 +236,7 @@ fn difference(row: &Row<'_>, standing: bool) -> Result<DifferenceRow, LakeError>
         subject,
         ours: value("desk_value")?,
         brokers: value("broker_value")?,
-        state: if standing { DifferenceState::Open } else { DifferenceState::Healed },
+        state,
     })
 }
 
@@ -264,8 +265,8 @@ pub(super) async fn breaker(tables: &Tables) -> anyhow::Result<(String, Option<S
     let mut last = ("normal".to_owned(), None);
     for row in tables.rows(BREAKER).await?.iter() {
         let message = row.text("message")?;
-        last = transition(message)
-            .map_or_else(|| ("unknown".to_owned(), Some(message.to_owned())), |to| to);
+        last =
+            transition(message).unwrap_or_else(|| ("unknown".to_owned(), Some(message.to_owned())));
     }
     Ok(last)
 }

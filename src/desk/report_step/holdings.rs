@@ -69,7 +69,7 @@ const EXPOSURES: &str = "
 /// The latest row of a strategy. Money is USD, received positive.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Strategy {
-    pub strategy_id: String,
+    pub id: String,
     pub symbol: String,
     pub structure: String,
     pub state: String,
@@ -150,7 +150,7 @@ impl Holdings {
     fn priced(&self, leg: &Leg) -> Option<(Instrument, LegMarket)> {
         if let Some(option) = self.contracts.get(&leg.conid).and_then(|known| known.option.clone())
         {
-            return Some((Instrument::Option(option), self.quotes.get(&leg.conid)?.clone()));
+            return Some((Instrument::Option(option), *self.quotes.get(&leg.conid)?));
         }
         if leg.security_kind != "STK" {
             return None;
@@ -248,7 +248,7 @@ impl Contract {
 
 fn strategy(row: &Row<'_>) -> Result<Strategy, LakeError> {
     Ok(Strategy {
-        strategy_id: row.text("strategy_id")?.to_owned(),
+        id: row.text("strategy_id")?.to_owned(),
         symbol: row.text("symbol")?.to_owned(),
         structure: row.text("structure")?.to_owned(),
         state: row.text("state")?.to_owned(),

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+use crate::market::Symbol;
 use crate::report::{LimitUnit, LimitUse};
 
 use super::accounts::Accounts;
@@ -59,7 +60,7 @@ pub(super) async fn limits(
     let opened = opened(tables, exposure.week_days).await?;
     let vegas = vegas(tables, holdings).await?;
     for (name, cluster) in &terms.limits.clusters {
-        let symbols: Vec<&str> = cluster.symbols.iter().map(|symbol| symbol.as_str()).collect();
+        let symbols: Vec<&str> = cluster.symbols.iter().map(Symbol::as_str).collect();
         let name = plain(name);
         let held = open()
             .filter(|strategy| symbols.contains(&strategy.symbol.as_str()))

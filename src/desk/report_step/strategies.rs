@@ -63,9 +63,9 @@ pub(super) async fn strategies(
         if strategy.quantity == 0 {
             return closed_row(tables, strategy);
         }
-        let state = states.get(&strategy.strategy_id);
-        let legs: Vec<&Leg> = holdings.legs_of(&strategy.strategy_id).collect();
-        let next_exit = exits.get(&strategy.strategy_id).map(|words| words.join("; "));
+        let state = states.get(&strategy.id);
+        let legs: Vec<&Leg> = holdings.legs_of(&strategy.id).collect();
+        let next_exit = exits.get(&strategy.id).map(|words| words.join("; "));
         let mut row = open_row(tables, strategy, (state, next_exit));
         row.expiry_date = legs.iter().filter_map(|leg| leg.expiry_date).min();
         row.legs = legs.iter().map(|leg| leg_row(leg, holdings)).collect();
@@ -116,7 +116,7 @@ fn open_row(
     (state, next_exit): (Option<&State>, Option<String>),
 ) -> StrategyRow {
     StrategyRow {
-        strategy_id: strategy.strategy_id.clone(),
+        strategy_id: strategy.id.clone(),
         symbol: strategy.symbol.clone(),
         structure: plain(&strategy.structure),
         state: plain(&strategy.state),
