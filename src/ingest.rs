@@ -34,7 +34,12 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    pub fn next(&mut self) -> i64 {
+    /// Counts on from `last`.
+    pub fn after(last: i64) -> Self {
+        Self { last }
+    }
+
+    pub fn advance(&mut self) -> i64 {
         self.last += 1;
         self.last
     }

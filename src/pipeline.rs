@@ -16,7 +16,7 @@ pub mod run;
 pub mod step;
 
 pub use catalogue::{Catalogue, Files};
-pub use flush::{Flush, Flusher};
+pub use flush::{Flush, Flusher, Numbering};
 pub use live::{BuildReport, LiveTables, Phase};
 pub use model::{FileFault, Kind, Model, Retention, Role};
 pub use run::{Params, Run};

@@ -1,11 +1,121 @@
-//! One job, run by hand in a home: what works without a server.
+//! One job, run by hand on the wall clock: what works without a server.
+//!
+//! The paper account lives only as long as this process, so nothing is sent: the job ingests,
+//! decides, gates and stores, and every approved order is recorded as observed.
 
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
 use chrono::NaiveDate;
 
+use crate::broker::paper::PaperBroker;
+use crate::exchange::{
+    Exchange, ExchangeConfig, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
+};
+use crate::journal::Journal;
+use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
+use crate::market::sessions::{Calendar, Venue};
+use crate::market::{Clock as _, Timestamp, Usd, WallClock};
+use crate::schedule::{Job, Jobs, Occurrence, When};
+
+use super::files;
 use super::home::Home;
+use super::world::{Pace, Plans, World, WorldParts};
+
+/// The market behind a job by hand; any seed is as good as another.
+const SEED: u64 = 1;
 
 /// Runs a job now; the lines that it wants read.
 pub fn run_job(home: &Home, job: &str, date: Option<NaiveDate>) -> anyhow::Result<Vec<String>> {
-    let _ = (home, job, date);
-    anyhow::bail!("not yet")
+    let (set, _) = files::of_home(home.root())?;
+    let plans = Plans::read(&set).map_err(super::faults_error)?;
+    let jobs = Jobs::parse("jobs.toml", set.get("jobs.toml").map_or("", String::as_str))
+        .map_err(|faults| anyhow!("{faults}"))?;
+    let Some(found) = jobs.named(job) else {
+        let names: Vec<String> = jobs.iter().map(|job| job.name.to_string()).collect();
+        bail!("jobs.toml has no job `{job}`; there are {}", names.join(", "));
+    };
+    if home.demo_mark().exists() {
+        bail!(
+            "{} holds a demo, which lives in virtual time; run jobs in a home of their own \
+             (`deltadesk init DIR`). A demo's report is written again by `deltadesk report`",
+            home.root().display()
+        );
+    }
+    let calendar = Arc::new(Calendar::shipped()?);
+    let now = WallClock.now();
+    let session = session_for(&calendar, found, now)?;
+    if date.is_some_and(|date| date != session) {
+        bail!("a job by hand runs for the current session, {session}; leave --date away");
+    }
+    home.create()?;
+    let holder = LeaseHolder {
+        host: "this machine".to_owned(),
+        process: format!("deltadesk run {job}, process {}", std::process::id()),
+    };
+    let lease = Lease::take(&home.lake(), holder, now)?;
+    let occurrence = Occurrence::new(found, now);
+    let mut world = build(home, (plans, set), &calendar, (session, now))?;
+    world.advance_to(now)?;
+    let outcome = world.run_job(&found.pipeline, &occurrence);
+    world.flush_all()?;
+    lease.release(WallClock.now())?;
+    outcome
+}
+
+/// The session a job runs for: today's, where its calendar has one now; on-demand jobs take the
+/// latest.
+fn session_for(calendar: &Calendar, job: &Job, now: Timestamp) -> anyhow::Result<NaiveDate> {
+    let today = now.with_timezone(&chrono_tz::America::New_York).date_naive();
+    let open = calendar.session(Venue::Xnys, today)?;
+    match (&job.when, open) {
+        (_, Some(session)) => Ok(session.session_date),
+        (When::OnDemand, None) => {
+            Ok(calendar.previous_session(Venue::Xnys, today)?.session_date)
+        }
+        (_, None) => {
+            let next = calendar.next_session(Venue::Xnys, today)?;
+            bail!(
+                "{today} is no session of the stock exchange, and job {} runs in sessions only; \
+                 the next one is {}. Jobs with on_demand run at any time",
+                job.name,
+                next.session_date
+            )
+        }
+    }
+}
+
+fn build(
+    home: &Home,
+    (plans, set): (Plans, crate::pipeline::Files),
+    calendar: &Arc<Calendar>,
+    (session, now): (NaiveDate, Timestamp),
+) -> anyhow::Result<World> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let config = SyntheticConfig {
+        seed: SEED,
+        first_session: session,
+        variance_premium: SHIPPED_VARIANCE_PREMIUM,
+        scenario: Scenario::Ordinary,
+    };
+    let market = SyntheticMarket::new(config, Arc::clone(calendar))?;
+    let mut exchange = ExchangeConfig::shipped(SEED);
+    let paper = &plans.settings.paper;
+    exchange.account_id.clone_from(&paper.account_id);
+    exchange.initial_cash = Usd::from_f64(paper.initial_cash_usd)
+        .context("deltadesk.toml: [paper] initial_cash_usd is no amount")?;
+    let exchange = Exchange::new(Box::new(market), exchange, Arc::clone(calendar))?;
+    let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)))?;
+    let parts = WorldParts {
+        plans,
+        files: set,
+        lake,
+        journal: Journal::open(&home.state_db())?,
+        broker: PaperBroker::new(exchange),
+        calendar: Arc::clone(calendar),
+        start: now,
+        reports: home.reports(),
+        pace: Pace::ByHand,
+    };
+    World::new(parts, runtime)
 }

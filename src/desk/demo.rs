@@ -24,7 +24,7 @@ use super::digest::{DayDigest, day_digest, total_digest};
 use super::home::Home;
 use super::market_choice::MarketChoice;
 use super::summary::{DaySummary, day_summary};
-use super::world::{Plans, World, WorldParts};
+use super::world::{Pace, Plans, World, WorldParts};
 use super::{files, recording};
 
 /// What was asked for.
@@ -105,7 +105,7 @@ pub fn run(
     let market = build_market(order, &plans, &calendar, &runtime)?;
     let sessions = sessions_of(order, &market, &calendar)?;
     let rows_read = market.rows_read;
-    let mut world = build_world(order, home, (plans, set), market, &calendar, runtime)?;
+    let mut world = build_world((order, home), (plans, set), (market, &calendar), runtime)?;
     let first = sessions.first().context("no session to run")?;
     let mut outcome = DemoOutcome {
         days: Vec::new(),
@@ -117,7 +117,7 @@ pub fn run(
     let mut from = first.open - Duration::hours(1);
     for session in &sessions {
         let until = next_morning(&calendar, session)?;
-        run_session(&mut world, &planner, (from, until), session.session_date, watcher)?;
+        run_session(&mut world, &planner, (session.session_date, from, until), watcher)?;
         from = until;
         let digest = day_digest(&world, session.session_date)?;
         let day = day_summary(&world, session.session_date)?;
@@ -138,8 +138,7 @@ pub fn run(
 fn run_session(
     world: &mut World,
     planner: &Planner,
-    (from, until): (Timestamp, Timestamp),
-    session: NaiveDate,
+    (session, from, until): (NaiveDate, Timestamp, Timestamp),
     watcher: &mut dyn Watcher,
 ) -> anyhow::Result<()> {
     let mut due: std::collections::VecDeque<Occurrence> =
@@ -149,8 +148,7 @@ fn run_session(
         let pipeline = job.pipeline.clone();
         watcher.job(session, &occurrence);
         world.advance_to(occurrence.scheduled_at)?;
-        let run_id = occurrence.run_id();
-        for line in world.run_pipeline(&pipeline, run_id.as_str())? {
+        for line in world.run_job(&pipeline, &occurrence)? {
             watcher.line(occurrence.scheduled_at, &line);
         }
         for follower in planner.triggered_by(&occurrence).into_iter().rev() {
@@ -236,11 +234,9 @@ fn sessions_of(
 }
 
 fn build_world(
-    order: &DemoOrder,
-    home: &Home,
+    (order, home): (&DemoOrder, &Home),
     (plans, set): (Plans, crate::pipeline::Files),
-    market: BuiltMarket,
-    calendar: &Arc<Calendar>,
+    (market, calendar): (BuiltMarket, &Arc<Calendar>),
     runtime: Runtime,
 ) -> anyhow::Result<World> {
     home.clear_state()?;
@@ -264,6 +260,7 @@ fn build_world(
         calendar: Arc::clone(calendar),
         start,
         reports: home.reports(),
+        pace: Pace::Virtual,
     };
     World::new(parts, runtime)
 }

@@ -181,15 +181,14 @@ impl Reader<'_> {
                 self.faults.push(FileFault::new(FILE, 1, fault));
                 continue;
             };
-            self.collect(section, section, &value, &mut params);
+            self.collect((section, section), &value, &mut params);
         }
         Params(params)
     }
 
     fn collect(
         &mut self,
-        path: &str,
-        prefix: &str,
+        (path, prefix): (&str, &str),
         value: &toml::Value,
         params: &mut BTreeMap<String, f64>,
     ) {
@@ -200,7 +199,7 @@ impl Reader<'_> {
                 (Some(number), _) if number.is_finite() => {
                     params.insert(format!("{prefix}_{key}"), number);
                 }
-                (None, true) => self.collect(&format!("{path}.{key}"), key, value, params),
+                (None, true) => self.collect((&format!("{path}.{key}"), key), value, params),
                 _ => self.fault(
                     path,
                     Some(key),

@@ -16,18 +16,19 @@ use crate::broker::paper::PaperBroker;
 use crate::exchange::DividendRow;
 use crate::ingest::{
     AccountStep, ChainWindow, ChainsStep, FuturesStep, RatesStep, ReferenceStep, Sequence, Shared,
-    UnderlyingsStep,
+    UnderlyingsStep, deliver, ops_stamp,
 };
 use crate::journal::Journal;
-use crate::lake::{Rows, Lake};
+use crate::lake::{Lake, Rows, TableName};
 use crate::market::sessions::{Calendar, Venue};
 use crate::market::{Clock as _, Symbol, Timestamp, Usd, VirtualClock};
 use crate::pipeline::model::hex;
 use crate::pipeline::step::read_pipelines;
 use crate::pipeline::{
-    Catalogue, FileFault, Files, Flush, Flusher, LiveTables, Phase, Pipeline, Run, Step,
+    Catalogue, FileFault, Files, Flush, Flusher, LiveTables, Numbering, Phase, Pipeline, Run, Step,
     StepContext,
 };
+use crate::schedule::Occurrence;
 use crate::trade::{
     Task, TradeSettings, Trader, TraderParts, TraderStep, Transmission, WorkParameters, shared,
 };
@@ -102,6 +103,17 @@ pub struct WorldParts {
     pub calendar: Arc<Calendar>,
     pub start: Timestamp,
     pub reports: std::path::PathBuf,
+    pub pace: Pace,
+}
+
+/// Whose time a world runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Recomputed from its first session; orders as the settings say.
+    Virtual,
+    /// One job on the wall clock. The paper account lives only as long as the process, so nothing
+    /// is sent, whatever the settings say.
+    ByHand,
 }
 
 /// A desk that runs.
@@ -125,13 +137,17 @@ pub struct World {
 impl World {
     /// Builds every part. `runtime` does the lake's work; nothing decides on it.
     pub fn new(parts: WorldParts, runtime: Runtime) -> anyhow::Result<Self> {
-        let WorldParts { plans, files, lake, journal, broker, calendar, start, reports } = parts;
+        let WorldParts { plans, files, lake, journal, broker, calendar, start, reports, pace } = parts;
         let handle = runtime.handle().clone();
         let live = LiveTables::new(&plans.catalogue, &plans.settings.params, handle.clone())?;
         let broker = shared(broker);
         let journal = shared(journal);
-        let sequence = shared(Sequence::default());
-        let flusher = Flusher::new(handle.clone());
+        let (sequence, numbering) = match pace {
+            Pace::Virtual => (Sequence::default(), Numbering::FromStart),
+            Pace::ByHand => (Sequence::after(start.timestamp_micros()), Numbering::Continued),
+        };
+        let sequence = shared(sequence);
+        let flusher = Flusher::new(handle.clone(), numbering);
         let delivered = Rc::new(Cell::new(0));
         let trader = shared(Trader::new(TraderParts {
             broker: Rc::clone(&broker),
@@ -139,8 +155,8 @@ impl World {
             sequence: Rc::clone(&sequence),
             calendar: Arc::clone(&calendar),
             flusher: flusher.clone(),
-            settings: trade_settings(&plans)?,
-        }));
+            settings: trade_settings(&plans, pace)?,
+        })?);
         let steps = StepParts {
             plans: &plans,
             files: &files,
@@ -235,6 +251,46 @@ impl World {
         })
     }
 
+    /// Runs a job's pipeline and records how it went in ops.job_runs.
+    pub fn run_job(
+        &mut self,
+        pipeline: &str,
+        occurrence: &Occurrence,
+    ) -> anyhow::Result<Vec<String>> {
+        let run_id = occurrence.run_id();
+        let outcome = self.run_pipeline(pipeline, run_id.as_str());
+        let (status, detail) = match &outcome {
+            Ok(lines) => ("succeeded", lines.join("; ")),
+            Err(error) => ("failed", format!("{error:#}")),
+        };
+        let run = self.run_at(run_id.as_str(), self.clock.now())?;
+        let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+        let mut row: Vec<crate::lake::Cell> = vec![
+            occurrence.job.as_str().into(),
+            pipeline.into(),
+            occurrence.scheduled_at.into(),
+            status.into(),
+            detail.into(),
+        ];
+        row.extend(ops_stamp(&run));
+        let names =
+            ["job", "pipeline", "scheduled_at", "status", "detail", "as_of", "run_id", "session_date"];
+        deliver(&mut context, &TableName::new("ops", "job_runs"), &names, &[row])?;
+        outcome
+    }
+
+    /// Writes everything that is pending.
+    pub fn flush_all(&mut self) -> anyhow::Result<()> {
+        for name in ["journal.publish", "flush.bronze", "flush.derived"] {
+            let run = self.run_at("flush", self.clock.now())?;
+            if let Some(step) = self.steps.get_mut(name) {
+                let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+                step.run(&mut context)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The identity of a run at an instant. An evening belongs to the session before it.
     pub fn run_at(&self, run_id: &str, as_of: Timestamp) -> anyhow::Result<Run> {
         let local = as_of.with_timezone(&chrono_tz::America::New_York).date_naive();
@@ -262,7 +318,7 @@ impl World {
     }
 }
 
-fn trade_settings(plans: &Plans) -> anyhow::Result<TradeSettings> {
+fn trade_settings(plans: &Plans, pace: Pace) -> anyhow::Result<TradeSettings> {
     let settings = &plans.settings;
     let commission = settings
         .params
@@ -282,9 +338,9 @@ fn trade_settings(plans: &Plans) -> anyhow::Result<TradeSettings> {
             urgent_collar_ratio: settings.work.urgent_collar_ratio,
             refused_entry_rest: chrono::Duration::minutes(settings.work.refused_entry_rest_minutes),
         },
-        transmission: match settings.desk.orders {
-            OrderMode::Observe => Transmission::Observe,
-            OrderMode::Send => Transmission::Send,
+        transmission: match (settings.desk.orders, pace) {
+            (OrderMode::Send, Pace::Virtual) => Transmission::Send,
+            (OrderMode::Observe, _) | (_, Pace::ByHand) => Transmission::Observe,
         },
         capital: Usd::from_f64(settings.desk.capital_usd)
             .ok_or_else(|| anyhow!("deltadesk.toml: [desk] capital_usd is no amount"))?,

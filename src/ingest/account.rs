@@ -59,7 +59,7 @@ impl<B: Broker + Feed> Step for AccountStep<B> {
                 position.quantity.into(),
                 position.average_cost.into(),
                 run.as_of.into(),
-                self.sequence.borrow_mut().next().into(),
+                self.sequence.borrow_mut().advance().into(),
                 sweep_id("positions", &account.account_id, run.as_of).into(),
                 run.run_id.clone().into(),
                 run.session_date.into(),
@@ -80,7 +80,7 @@ impl<B: Broker + Feed> Step for AccountStep<B> {
             account.look_ahead_excess_liquidity.into(),
             account.buying_power.into(),
             run.as_of.into(),
-            self.sequence.borrow_mut().next().into(),
+            self.sequence.borrow_mut().advance().into(),
             run.run_id.clone().into(),
             run.session_date.into(),
         ];

@@ -118,7 +118,7 @@ impl<B: Broker + Feed> ChainsStep<B> {
             both_around_spot_ratio: self.window.both_around_spot_ratio,
             strike_spacing_ratio: self.window.strike_spacing_ratio,
         };
-        let asked = select(&window, &listed, spot, context.run.session_date, open_legs);
+        let asked = select(&window, &listed, (spot, context.run.session_date), open_legs);
         self.describe(context, &asked)?;
         let mut counts = Completeness { asked: asked.len() as i64, ..Completeness::default() };
         let mut rows = Vec::new();
@@ -135,7 +135,7 @@ impl<B: Broker + Feed> ChainsStep<B> {
                 received_at: context.run.as_of,
                 sweep_id: &sweep,
             };
-            rows.push(delivery.row(self.sequence.borrow_mut().next(), context.run));
+            rows.push(delivery.row(self.sequence.borrow_mut().advance(), context.run));
         }
         deliver(context, &TableName::new("bronze", "option_quotes"), &QUOTES, &rows)?;
         self.delivered.set(self.delivered.get() + rows.len() as i64);
@@ -168,7 +168,7 @@ impl<B: Broker + Feed> ChainsStep<B> {
                 received_at: row.received_at,
                 sweep_id: &row.sweep_id,
             };
-            rows.push(delivery.row(self.sequence.borrow_mut().next(), context.run));
+            rows.push(delivery.row(self.sequence.borrow_mut().advance(), context.run));
         }
         deliver(context, &TableName::new("bronze", "option_quotes"), &QUOTES, &rows)?;
         self.delivered.set(self.delivered.get() + rows.len() as i64);
@@ -186,7 +186,7 @@ impl<B: Broker + Feed> ChainsStep<B> {
     ) -> anyhow::Result<()> {
         let mut rows = Vec::new();
         for contract in contracts.iter().filter(|contract| self.described.insert(contract.conid)) {
-            rows.push(contract_row(contract, self.sequence.borrow_mut().next(), context.run));
+            rows.push(contract_row(contract, self.sequence.borrow_mut().advance(), context.run));
         }
         deliver(context, &TableName::new("bronze", "contracts"), &CONTRACTS, &rows)
     }

@@ -57,7 +57,7 @@ impl<F: Feed> Step for FuturesStep<F> {
                     quote.volume.into(),
                     quote.quoted_at.into(),
                     context.run.as_of.into(),
-                    self.sequence.borrow_mut().next().into(),
+                    self.sequence.borrow_mut().advance().into(),
                     sweep_id("futures", root.as_str(), context.run.as_of).into(),
                     context.run.run_id.clone().into(),
                     context.run.session_date.into(),

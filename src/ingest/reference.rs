@@ -106,7 +106,7 @@ impl<F: Feed> Step for RatesStep<F> {
 fn stamp(sequence: &Shared<Sequence>, run: &Run) -> [Cell; 4] {
     [
         run.as_of.into(),
-        sequence.borrow_mut().next().into(),
+        sequence.borrow_mut().advance().into(),
         run.run_id.clone().into(),
         run.session_date.into(),
     ]
@@ -191,7 +191,7 @@ impl<F: Feed> ReferenceStep<F> {
             bar.implied_vol.into(),
             bar.source.into(),
             run.as_of.into(),
-            self.sequence.borrow_mut().next().into(),
+            self.sequence.borrow_mut().advance().into(),
             run.run_id.clone().into(),
             bar.session.into(),
         ]

@@ -49,7 +49,7 @@ impl<F: Feed> Step for UnderlyingsStep<F> {
                     quote.ask_size.into(),
                     quote.quoted_at.into(),
                     context.run.as_of.into(),
-                    self.sequence.borrow_mut().next().into(),
+                    self.sequence.borrow_mut().advance().into(),
                     sweep_id("underlyings", symbol.as_str(), context.run.as_of).into(),
                     context.run.run_id.clone().into(),
                     context.run.session_date.into(),

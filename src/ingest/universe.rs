@@ -22,8 +22,7 @@ pub struct Window<'a> {
 pub fn select(
     window: &Window<'_>,
     listed: &[Arc<OptionContract>],
-    spot: Option<f64>,
-    today: NaiveDate,
+    (spot, today): (Option<f64>, NaiveDate),
     open_legs: &BTreeSet<ConId>,
 ) -> Vec<Arc<OptionContract>> {
     let expiries = nearest_expiries(window.dte_targets, listed, today);

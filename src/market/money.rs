@@ -33,10 +33,8 @@ macro_rules! amount {
             /// The door in from model numbers. `None` for NaN, infinities and what a
             /// `decimal(18,6)` cannot hold.
             pub fn from_f64(value: f64) -> Option<Self> {
-                if !(value.abs() < 1e12) {
-                    return None;
-                }
-                Decimal::from_f64(value).map(Self::new)
+                let fits = value.abs() < 1e12;
+                if fits { Decimal::from_f64(value).map(Self::new) } else { None }
             }
 
             /// From whole millionths, the storage form of `decimal(18,6)`.
@@ -60,6 +58,7 @@ macro_rules! amount {
                 self.0
             }
 
+            #[must_use]
             pub fn abs(self) -> Self {
                 Self(self.0.abs())
             }
@@ -69,6 +68,7 @@ macro_rules! amount {
             }
 
             /// Times a whole number of things.
+            #[must_use]
             pub fn times(self, count: i64) -> Self {
                 Self::new(self.0 * Decimal::from(count))
             }
@@ -138,6 +138,7 @@ impl Price {
     }
 
     /// Half way between two prices.
+    #[must_use]
     pub fn midpoint(self, other: Self) -> Self {
         Self::new((self.0 + other.0) / Decimal::TWO)
     }
@@ -145,6 +146,7 @@ impl Price {
 
 impl Usd {
     /// Rounded to the cent, half to even, as brokers book cash.
+    #[must_use]
     pub fn to_cents(self) -> Self {
         Self(self.0.round_dp_with_strategy(2, RoundingStrategy::MidpointNearestEven))
     }

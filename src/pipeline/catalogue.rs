@@ -77,7 +77,7 @@ impl Catalogue {
         } else if folder == "bronze" || folder == "ops" {
             let contract = parse_contract(path, text)?;
             self.contracts.insert(contract.spec.name().clone(), contract);
-        } else if path.ends_with(".sql") {
+        } else if std::path::Path::new(path).extension().is_some_and(|kind| kind == "sql") {
             self.models.push(Model::parse(path, text)?);
         } else {
             let fault = "only .sql, .test.toml and .audit.sql files belong under sql/; move it away";

@@ -12,7 +12,7 @@ use crate::lake::arrow::array::RecordBatch;
 use crate::lake::arrow::compute::{
     SortColumn, concat_batches, lexsort_to_indices, take_record_batch,
 };
-use crate::lake::{Batch, TableName, TableSpec};
+use crate::lake::{Batch, Lake, TableName, TableSpec};
 
 use super::step::StepContext;
 
@@ -29,16 +29,40 @@ pub enum Flush {
     Derived,
 }
 
+/// From where the numbers of batches count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// From 1: a run in virtual time recomputes from its start and meets its own batches again.
+    FromStart,
+    /// After what the table holds: a run on the wall clock writes what nobody wrote before.
+    Continued,
+}
+
 /// Writes pending rows; the steps that must have them durable share one.
 #[derive(Clone)]
 pub struct Flusher {
     runtime: Handle,
+    numbering: Numbering,
     numbers: Rc<RefCell<BatchNumbers>>,
 }
 
 impl Flusher {
-    pub fn new(runtime: Handle) -> Self {
-        Self { runtime, numbers: Rc::default() }
+    pub fn new(runtime: Handle, numbering: Numbering) -> Self {
+        Self { runtime, numbering, numbers: Rc::default() }
+    }
+
+    fn next_number(&self, lake: &Lake, table: &TableName) -> anyhow::Result<i64> {
+        let mut numbers = self.numbers.borrow_mut();
+        let last = match (numbers.0.get(table), self.numbering) {
+            (Some(number), _) => *number,
+            (None, Numbering::FromStart) => 0,
+            (None, Numbering::Continued) => {
+                let commits = self.runtime.block_on(lake.commits(table))?;
+                commits.iter().map(|commit| commit.batch).max().unwrap_or_default()
+            }
+        };
+        numbers.0.insert(table.clone(), last + 1);
+        Ok(last + 1)
     }
 
     /// Writes what is pending of the chosen tables.
@@ -47,12 +71,7 @@ impl Flusher {
         for (table, schema, batches) in context.live.take_pending(chosen) {
             let rows = sorted(&concat_batches(&schema, &batches)?)?;
             let spec = TableSpec::from_schema(table.clone(), &schema)?;
-            let number = {
-                let mut numbers = self.numbers.borrow_mut();
-                let number = numbers.0.entry(table.clone()).or_default();
-                *number += 1;
-                *number
-            };
+            let number = self.next_number(context.lake, &table)?;
             let batch = Batch {
                 number,
                 as_of: context.run.as_of,

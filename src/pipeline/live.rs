@@ -55,12 +55,19 @@ pub struct BuildReport {
     pub audits: Vec<AuditOutcome>,
 }
 
+/// Whether a table's rows go to the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Storage {
+    Lake,
+    LiveOnly,
+}
+
 struct Slot {
     provider: Arc<LiveTable>,
     schema: SchemaRef,
     retention: Retention,
     key: Vec<String>,
-    stored: bool,
+    storage: Storage,
     held: Vec<RecordBatch>,
     pending: Vec<RecordBatch>,
 }
@@ -100,7 +107,7 @@ impl LiveTables {
         tables.register_params(params)?;
         for (name, contract) in &catalogue.contracts {
             let schema = nullable(contract.spec.arrow_schema());
-            let slot = Slot::new(schema, contract.live.clone(), contract.key.clone(), true);
+            let slot = Slot::new(schema, contract.live.clone(), contract.key.clone(), Storage::Lake);
             tables.register(name, slot)?;
             tables.contracts.insert(name.clone(), contract.spec.clone());
         }
@@ -189,12 +196,15 @@ impl LiveTables {
                 ));
             }
             None => {
-                let stored = model.kind != Kind::Ephemeral;
+                let storage = match model.kind {
+                    Kind::Ephemeral => Storage::LiveOnly,
+                    Kind::Incremental | Kind::Snapshot | Kind::Close => Storage::Lake,
+                };
                 let mut key = model.key.clone();
                 if model.role != Role::Table {
                     key = union_key(model);
                 }
-                let slot = Slot::new(Arc::clone(&schema), model.live.clone(), key, stored);
+                let slot = Slot::new(Arc::clone(&schema), model.live.clone(), key, storage);
                 self.register(&model.table, slot)?;
             }
         }
@@ -220,13 +230,13 @@ impl LiveTables {
 
     /// Every table that goes to the lake, as it is stored there.
     pub fn stored(&self) -> anyhow::Result<Vec<TableSpec>> {
-        let stored = self.slots.iter().filter(|(_, slot)| slot.stored);
+        let stored = self.slots.iter().filter(|(_, slot)| slot.storage == Storage::Lake);
         stored.map(|(name, slot)| Ok(TableSpec::from_schema(name.clone(), &slot.schema)?)).collect()
     }
 
     /// Key columns of each stored table.
     pub fn keys(&self) -> BTreeMap<TableName, Vec<String>> {
-        let stored = self.slots.iter().filter(|(_, slot)| slot.stored);
+        let stored = self.slots.iter().filter(|(_, slot)| slot.storage == Storage::Lake);
         stored.map(|(name, slot)| (name.clone(), slot.key.clone())).collect()
     }
 
@@ -328,7 +338,7 @@ impl LiveTables {
     ) -> Vec<(TableName, SchemaRef, Vec<RecordBatch>)> {
         self.slots
             .iter_mut()
-            .filter(|(name, slot)| slot.stored && !slot.pending.is_empty() && wanted(name))
+            .filter(|(name, slot)| slot.storage == Storage::Lake && !slot.pending.is_empty() && wanted(name))
             .map(|(name, slot)| {
                 (name.clone(), Arc::clone(&slot.schema), std::mem::take(&mut slot.pending))
             })
@@ -337,9 +347,14 @@ impl LiveTables {
 }
 
 impl Slot {
-    fn new(schema: SchemaRef, retention: Retention, key: Vec<String>, stored: bool) -> Self {
+    fn new(
+        schema: SchemaRef,
+        retention: Retention,
+        key: Vec<String>,
+        storage: Storage,
+    ) -> Self {
         let provider = Arc::new(LiveTable::new(Arc::clone(&schema)));
-        Self { provider, schema, retention, key, stored, held: Vec::new(), pending: Vec::new() }
+        Self { provider, schema, retention, key, storage, held: Vec::new(), pending: Vec::new() }
     }
 
     fn publish(&self) {
@@ -354,12 +369,15 @@ impl Slot {
     /// Like a delivery, of rows that already have the table's schema. A `run` table is emptied by
     /// the build before its first part, so that the parts of a union add up.
     fn take_part(&mut self, rows: &RecordBatch) -> anyhow::Result<()> {
-        if rows.num_rows() > 0 && self.stored {
+        if rows.num_rows() > 0 && self.storage == Storage::Lake {
             self.pending.push(rows.clone());
         }
         let retention = match &self.retention {
             Retention::Run => &Retention::History,
-            other => other,
+            held @ (Retention::Batch
+            | Retention::LatestBy(_)
+            | Retention::Session
+            | Retention::History) => held,
         };
         let held = std::mem::take(&mut self.held);
         self.held = merge(retention, &self.schema, held, rows.clone())?;
@@ -380,7 +398,8 @@ fn first_part(model: &Model, report: &BuildReport) -> bool {
     }
 }
 
-/// The statement of a rule or entry, with its name and priority in front and the run behind.
+/// The statement of a rule or entry, with its name and priority in front and the run behind, in
+/// order of its key: the order of an inner statement binds nobody.
 fn union_text(model: &Model) -> String {
     let (label, name, priority) = match &model.role {
         Role::Table => return model.sql.clone(),
@@ -389,8 +408,9 @@ fn union_text(model: &Model) -> String {
     };
     format!(
         "select '{name}' as {label}, cast({priority} as bigint) as priority, part.*, \
-         run.as_of, run.run_id, run.session_date from ({}) as part cross join run",
-        model.sql
+         run.as_of, run.run_id, run.session_date from ({}) as part cross join run order by {}",
+        model.sql,
+        union_key(model).join(", ")
     )
 }
 

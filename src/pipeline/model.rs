@@ -119,19 +119,17 @@ pub fn parse_header(path: &str, sql: &str) -> Result<BTreeMap<String, String>, F
                 }
                 last = Some(key.to_owned());
             }
-            None => match last.as_ref().and_then(|key| header.get_mut(key)) {
-                Some(value) => {
-                    value.push(' ');
-                    value.push_str(text);
-                }
-                None => {
+            None => {
+                let value = last.as_ref().and_then(|key| header.get_mut(key)).ok_or_else(|| {
                     let fault = format!(
                         "`{text}` is no header line; write `-- key: value` with one of {}",
                         HEADER_KEYS.join(", ")
                     );
-                    return Err(FileFault::new(path, index + 1, fault));
-                }
-            },
+                    FileFault::new(path, index + 1, fault)
+                })?;
+                value.push(' ');
+                value.push_str(text);
+            }
         }
     }
     Ok(header)

@@ -49,8 +49,8 @@ struct Expect {
     tolerance: Option<f64>,
 }
 
-/// Runs every case of one model's test file. Returns how many ran; the error says which case failed
-/// and how.
+/// Runs every case of one model's test file. Returns how many ran; the error names each case that
+/// failed, and how.
 pub fn run_tests(
     tables: &mut LiveTables,
     params: &Params,
@@ -58,9 +58,14 @@ pub fn run_tests(
     test_text: &str,
 ) -> anyhow::Result<usize> {
     let file: TestFile = toml::from_str(test_text).with_context(|| format!("{model_path}: test"))?;
+    let mut failures = Vec::new();
     for case in &file.test {
-        run_case(tables, params, model_path, case)
-            .with_context(|| format!("{model_path}: case `{}`", case.name))?;
+        if let Err(failure) = run_case(tables, params, model_path, case) {
+            failures.push(format!("{model_path}: case `{}`: {failure:#}", case.name));
+        }
+    }
+    if !failures.is_empty() {
+        bail!("{}", failures.join("\n"));
     }
     Ok(file.test.len())
 }
@@ -72,6 +77,9 @@ fn run_case(
     case: &Case,
 ) -> anyhow::Result<()> {
     tables.empty();
+    if let Some(unknown) = case.params.keys().find(|name| !params.0.contains_key(*name)) {
+        bail!("`{unknown}` is no parameter; the settings hold none of that name");
+    }
     let mut params = params.clone();
     params.0.extend(case.params.clone());
     tables.set_params(&params)?;
@@ -86,7 +94,20 @@ fn run_case(
     compare(&got, &case.expect)
 }
 
+/// Columns of `run` that a case may set; the instant is its `as_of`.
+const RUN_KEYS: [&str; 6] = [
+    "run_id",
+    "session_date",
+    "previous_session_date",
+    "session_open_at",
+    "session_close_at",
+    "session_phase",
+];
+
 fn case_run(case: &Case) -> anyhow::Result<Run> {
+    if let Some(unknown) = case.run.keys().find(|key| !RUN_KEYS.contains(&key.as_str())) {
+        bail!("run.{unknown} is no column of `run`; there are {}", RUN_KEYS.join(", "));
+    }
     let as_of: crate::market::Timestamp =
         case.as_of.parse().with_context(|| format!("as_of `{}` is no instant", case.as_of))?;
     let text = |key: &str| case.run.get(key).and_then(toml::Value::as_str);

@@ -7,7 +7,7 @@ use crate::broker::{Broker, Feed};
 use crate::ingest::{deliver, ops_stamp};
 use crate::journal::{Intent, Ruling};
 use crate::lake::{Cell, Row, Rows, TableName};
-use crate::market::{ConId, Price, Symbol, Usd};
+use crate::market::{ConId, Price, Symbol, Timestamp, Usd};
 use crate::pipeline::{Flush, StepContext};
 use crate::risk::{Approved, Outcome, Proposed, Provenance, Verdict, check};
 use crate::structures::{Leg, OrderRef, Purpose, StructureKind};
@@ -20,7 +20,8 @@ use super::{Alert, Trader, Transmission};
 /// A row of gold.decisions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    pub decision_id: String,
+    /// Id of the decision.
+    pub id: String,
     /// Strategy for exits, symbol for entries.
     pub subject_id: String,
     pub action: String,
@@ -97,14 +98,14 @@ impl<B: Broker + Feed> Trader<B> {
                 decision.rule,
                 if detail.is_empty() { "" } else { ", " },
             ));
-            self.record_capsule(context, &decision, outcome, &detail)?;
+            self.record_capsule(context, &decision, (outcome, &detail))?;
         }
         Ok(lines)
     }
 
     /// The gate's limits seldom change within minutes: what it refused is not asked for in every
     /// sweep. Exits never rest.
-    fn rests(&self, decision: &Decision, now: crate::market::Timestamp) -> bool {
+    fn rests(&self, decision: &Decision, now: Timestamp) -> bool {
         decision.action == "open"
             && self.resting.get(&rest_key(decision)).is_some_and(|until| now < *until)
     }
@@ -189,7 +190,7 @@ impl<B: Broker + Feed> Trader<B> {
         legs: Vec<Leg>,
         terms: &Terms,
     ) -> anyhow::Result<Proposed> {
-        let order_ref = OrderRef::new(&decision.decision_id, terms.purpose, 0)?;
+        let order_ref = OrderRef::new(&decision.id, terms.purpose, 0)?;
         let tick = terms.tick.decimal();
         let first = Price::new((terms.mid.decimal() / tick).floor() * tick).min(terms.worst);
         let contracts: i64 = legs.iter().map(|leg| leg.ratio.abs()).sum();
@@ -203,12 +204,12 @@ impl<B: Broker + Feed> Trader<B> {
             },
             legs,
             strategy_id: match terms.purpose {
-                Purpose::Open => decision.decision_id.clone(),
+                Purpose::Open => decision.id.clone(),
                 Purpose::Close | Purpose::Roll | Purpose::Repair | Purpose::Hedge => {
                     decision.subject_id.clone()
                 }
             },
-            decision_id: decision.decision_id.clone(),
+            decision_id: decision.id.clone(),
             structure: terms.structure,
             worst_price: terms.worst,
             arrival_mid: Some(terms.mid),
@@ -236,7 +237,7 @@ impl<B: Broker + Feed> Trader<B> {
     ) -> anyhow::Result<(&'static str, String)> {
         let what_if = self.broker.borrow().margin_of(&plan.proposed).ok();
         let inputs = gathered.gate(&self.settings.limits, what_if.as_ref());
-        let mut intent = self.intent(&plan);
+        let mut intent = Self::intent(&plan);
         if let Some(symbol) = plan.proposed.legs.first() {
             intent.symbol = symbol.instrument.symbol().to_string();
         }
@@ -267,7 +268,7 @@ impl<B: Broker + Feed> Trader<B> {
                         )?;
                         Ok(("observed", String::new()))
                     }
-                    Transmission::Send => self.send(context, approved, &intent, tick),
+                    Transmission::Send => self.send(approved, &intent, (tick, now)),
                 }
             }
         }
@@ -275,12 +276,10 @@ impl<B: Broker + Feed> Trader<B> {
 
     fn send(
         &mut self,
-        context: &StepContext<'_>,
         approved: Approved,
         intent: &Intent,
-        tick: Price,
+        (tick, now): (Price, Timestamp),
     ) -> anyhow::Result<(&'static str, String)> {
-        let now = context.run.as_of;
         let order_ref = intent.request.order_ref.clone();
         let working = Working {
             mandate: approved.mandate(),
@@ -314,7 +313,7 @@ impl<B: Broker + Feed> Trader<B> {
         }
     }
 
-    fn intent(&self, plan: &Plan) -> Intent {
+    fn intent(plan: &Plan) -> Intent {
         let proposed = &plan.proposed;
         Intent {
             request: proposed.request.clone(),
@@ -363,11 +362,10 @@ impl<B: Broker + Feed> Trader<B> {
         &self,
         context: &mut StepContext<'_>,
         decision: &Decision,
-        outcome: &str,
-        detail: &str,
+        (outcome, detail): (&str, &str),
     ) -> anyhow::Result<()> {
         let mut row: Vec<Cell> = vec![
-            decision.decision_id.as_str().into(),
+            decision.id.as_str().into(),
             self.sequence.borrow().last().into(),
             self.settings.sql_hash.as_str().into(),
             self.settings.settings_hash.as_str().into(),
@@ -427,7 +425,7 @@ fn decisions_of(context: &StepContext<'_>) -> anyhow::Result<Vec<Decision>> {
         }
         let owned = |column: &str| row.maybe_text(column).map(|text| text.map(str::to_owned));
         decisions.push(Decision {
-            decision_id: row.text("decision_id")?.to_owned(),
+            id: row.text("decision_id")?.to_owned(),
             subject_id: row.text("subject_id")?.to_owned(),
             action: row.text("action")?.to_owned(),
             fraction: row.maybe_double("fraction")?.unwrap_or(1.0),
@@ -443,7 +441,7 @@ fn decisions_of(context: &StepContext<'_>) -> anyhow::Result<Vec<Decision>> {
         });
     }
     decisions.sort_by(|a, b| {
-        b.urgency.cmp(&a.urgency).then_with(|| a.decision_id.cmp(&b.decision_id))
+        b.urgency.cmp(&a.urgency).then_with(|| a.id.cmp(&b.id))
     });
     Ok(decisions)
 }

@@ -59,7 +59,7 @@ impl<B: Broker + Feed> Trader<B> {
                     self.journal.borrow_mut().apply_event(event)?;
                 }
                 BrokerEvent::Execution(execution) => {
-                    executions.push(self.execution_cells(execution, context)?);
+                    executions.push(self.execution_cells(execution, context));
                     self.cash += execution.cash;
                     self.apply(execution)?;
                 }
@@ -116,7 +116,7 @@ impl<B: Broker + Feed> Trader<B> {
             event.reason.as_str().into(),
             event.at.into(),
             context.run.as_of.into(),
-            self.sequence.borrow_mut().next().into(),
+            self.sequence.borrow_mut().advance().into(),
             context.run.run_id.clone().into(),
             context.run.session_date.into(),
         ]
@@ -126,9 +126,9 @@ impl<B: Broker + Feed> Trader<B> {
         &self,
         execution: &Execution,
         context: &StepContext<'_>,
-    ) -> anyhow::Result<Vec<Cell>> {
+    ) -> Vec<Cell> {
         let instrument = self.broker.borrow().contract(execution.conid);
-        Ok(vec![
+        vec![
             execution.exec_id.as_str().into(),
             execution.order_ref.as_ref().map(crate::structures::OrderRef::as_str).into(),
             execution.perm_id.into(),
@@ -144,9 +144,9 @@ impl<B: Broker + Feed> Trader<B> {
             execution.cash.into(),
             execution.at.into(),
             context.run.as_of.into(),
-            self.sequence.borrow_mut().next().into(),
+            self.sequence.borrow_mut().advance().into(),
             context.run.run_id.clone().into(),
             context.run.session_date.into(),
-        ])
+        ]
     }
 }

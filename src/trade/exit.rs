@@ -31,11 +31,6 @@ impl NetQuote {
         Some(net)
     }
 
-    /// Where the order could be filled at once.
-    pub fn natural(&self) -> Price {
-        self.mid + self.half_width
-    }
-
     /// Mid and a share of the summed half-spreads, rounded down to the tick: never more than the
     /// budget.
     pub fn mid_plus(&self, share: f64, tick: Price) -> Option<Price> {

@@ -100,8 +100,8 @@ impl<B: Broker + Feed> Trader<B> {
         let held = self.journal.borrow().held_legs()?;
         let book = self.book(&strategies, &held, context.run.session_date);
         let account = self.broker.borrow().account().ok();
-        let grid = self.grid(&book, legs, &market, now);
-        let account = self.account_view(account.as_ref(), &book, &market, now);
+        let grid = self.grid((&book, legs), &market, now);
+        let account = self.account_view(account.as_ref(), (&book, &market), now);
         let orders = self.journal.borrow().orders()?;
         let symbol = legs.first().map(|leg| leg.instrument.symbol().clone());
         Ok(Gathered {
@@ -111,7 +111,7 @@ impl<B: Broker + Feed> Trader<B> {
             account,
             breaker: self.breaker.level(),
             required: self.required(&market, legs, symbol.as_ref()),
-            activity: activity(&orders, &strategies, &held, &self.settings.limits, now),
+            activity: activity(&orders, (&strategies, &held), &self.settings.limits, now),
             market,
             book,
             grid,
@@ -155,8 +155,7 @@ impl<B: Broker + Feed> Trader<B> {
 
     fn grid(
         &self,
-        book: &Book,
-        legs: &[Leg],
+        (book, legs): (&Book, &[Leg]),
         market: &MarketView,
         now: Timestamp,
     ) -> ScenarioGrid {
@@ -178,8 +177,7 @@ impl<B: Broker + Feed> Trader<B> {
     fn account_view(
         &self,
         account: Option<&AccountSnapshot>,
-        book: &Book,
-        market: &MarketView,
+        (book, market): (&Book, &MarketView),
         now: Timestamp,
     ) -> AccountView {
         let assigned = book.strategies().try_fold(AssignedNotional::default(), |sum, strategy| {
@@ -253,8 +251,7 @@ impl<B: Broker + Feed> Trader<B> {
 
 fn activity(
     orders: &[OrderRow],
-    strategies: &[StrategyRow],
-    held: &[LegRow],
+    (strategies, held): (&[StrategyRow], &[LegRow]),
     limits: &RiskLimits,
     now: Timestamp,
 ) -> Activity {
