@@ -22,6 +22,11 @@ impl Home {
         Self { root }
     }
 
+    /// A home at a known place.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     pub fn root(&self) -> &Path {
         &self.root
     }

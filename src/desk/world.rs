@@ -21,6 +21,7 @@ use crate::ingest::{
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
 use crate::market::sessions::{Calendar, Venue};
+use crate::market::clock::Stopwatch;
 use crate::market::{Clock as _, Symbol, Timestamp, Usd, VirtualClock};
 use crate::pipeline::model::hex;
 use crate::pipeline::step::read_pipelines;
@@ -232,9 +233,16 @@ impl World {
                 .get_mut(step_name.as_str())
                 .ok_or_else(|| anyhow!("no step is called {step_name}"))?;
             let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+            let stopwatch = Stopwatch::start();
             let said = step.run(&mut context).with_context(|| {
                 format!("job run {run_id}, pipeline {name}, step {step_name}")
             })?;
+            tracing::debug!(
+                run.id = run_id,
+                step = step_name,
+                duration_ms = stopwatch.elapsed_seconds() * 1e3,
+                "step ran"
+            );
             lines.extend(said);
         }
         Ok(lines)

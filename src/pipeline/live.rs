@@ -4,7 +4,7 @@
 //! delivery is visible to the next build and is also kept for the lake until it is taken; bronze
 //! micro-batches are consumed by exactly one build.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
@@ -19,6 +19,8 @@ use crate::lake::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit
 use crate::lake::{
     LiveTable, PreparedQuery, SessionContext, TableName, TableSpec, new_session,
 };
+
+use crate::market::clock::Stopwatch;
 
 use super::audit::{AuditOutcome, PendingAudits};
 use super::catalogue::Catalogue;
@@ -76,6 +78,9 @@ struct Planned {
     model: Model,
     query: PreparedQuery,
     audits: PendingAudits,
+    /// Where its new rows come from: micro-batches of bronze, or run tables that come from such.
+    /// Without any, the model always runs; with some, it runs when one of them has a row.
+    driven_by: BTreeSet<TableName>,
 }
 
 /// All tables, all plans, and the rows not yet taken to the lake.
@@ -214,8 +219,29 @@ impl LiveTables {
             &schema,
             &catalogue.audits,
         ))?;
-        self.planned.push(Planned { model: model.clone(), query, audits });
+        let driven_by = self.drivers(model)?;
+        self.planned.push(Planned { model: model.clone(), query, audits, driven_by });
         Ok(())
+    }
+
+    fn drivers(&self, model: &Model) -> anyhow::Result<BTreeSet<TableName>> {
+        match model.kind {
+            Kind::Snapshot | Kind::Close => return Ok(BTreeSet::new()),
+            Kind::Ephemeral | Kind::Incremental => {}
+        }
+        let driven = |table: &TableName| {
+            let batch =
+                self.slots.get(table).is_some_and(|slot| slot.retention == Retention::Batch);
+            let through = self.planned.iter().any(|planned| {
+                planned.model.table == *table
+                    && planned.model.kind == Kind::Ephemeral
+                    && !planned.driven_by.is_empty()
+            });
+            batch || through
+        };
+        let mut reads = crate::lake::tables_read(&self.session, &model.sql)?;
+        reads.retain(driven);
+        Ok(reads)
     }
 
     /// The table's columns, where it exists.
@@ -270,7 +296,37 @@ impl LiveTables {
         Ok(report)
     }
 
+    /// Nothing new to read: the result is empty, and need not be computed to be known.
+    fn is_idle(&self, planned: &Planned) -> bool {
+        !planned.driven_by.is_empty()
+            && planned.driven_by.iter().all(|table| {
+                let slot = self.slots.get(table);
+                slot.is_none_or(|slot| slot.held.iter().all(|rows| rows.num_rows() == 0))
+            })
+    }
+
     fn run_model(&mut self, planned: &mut Planned, report: &mut BuildReport) -> anyhow::Result<()> {
+        if self.is_idle(planned) {
+            if let Some(slot) = self.slots.get_mut(&planned.model.table)
+                && slot.retention == Retention::Run
+            {
+                slot.held.clear();
+                slot.publish();
+            }
+            report.rows_out.push((planned.model.path.clone(), 0));
+            return Ok(());
+        }
+        let stopwatch = Stopwatch::start();
+        self.run_busy(planned, report)?;
+        tracing::debug!(
+            model.path = planned.model.path,
+            duration_ms = stopwatch.elapsed_seconds() * 1e3,
+            "model ran"
+        );
+        Ok(())
+    }
+
+    fn run_busy(&mut self, planned: &mut Planned, report: &mut BuildReport) -> anyhow::Result<()> {
         let model = &planned.model;
         let batches = self
             .runtime
