@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use deltalake::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use deltalake::arrow::compute::{CastOptions, cast_with_options};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::digest::content_hash;
 use super::log::{entry_path, key, put_entry, read_entry};
-use super::store::{Durability, TableSlot, Writing, sync_files};
+use super::store::{Durability, TableSlot, Writing, lock};
 use super::{Committed, Lake, LakeError, TableName, TableSpec};
 use crate::market::Timestamp;
 
@@ -118,11 +118,9 @@ impl Lake {
         let Some(folder) = &slot.folder else { return Ok(()) };
         let files: BTreeSet<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
         match self.inner.options.durability {
-            Durability::Fsync => sync_files(files).await,
+            Durability::Fsync => self.sync_files(files).await,
             Durability::Buffered => {
-                let mut unsynced =
-                    self.inner.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
-                unsynced.extend(files);
+                lock(&self.inner.unsynced).extend(files);
                 Ok(())
             }
         }
@@ -203,6 +201,7 @@ fn without_nan(column: ArrayRef) -> ArrayRef {
     }
 }
 
+/// A writer that failed is not used again: what it holds is unknown.
 async fn write_files(
     slot: &TableSlot,
     writing: &mut Writing,
@@ -210,7 +209,10 @@ async fn write_files(
     rows: Vec<RecordBatch>,
 ) -> Result<Vec<Add>, LakeError> {
     let fault = |source| LakeError::delta(&slot.name, source);
-    if writing.writer.as_ref().is_none_or(|writer| writer.schema != *spec.arrow_schema()) {
+    let kept = writing.writer.take().filter(|writer| writer.schema == *spec.arrow_schema());
+    let mut writer = if let Some(writer) = kept {
+        writer
+    } else {
         let partition = spec.partition_column().map(|column| vec![column.to_owned()]);
         let parquet = RecordBatchWriter::try_new(
             slot.log_store.root_url().as_str(),
@@ -219,14 +221,14 @@ async fn write_files(
             Some(slot.storage.clone()),
         )
         .map_err(fault)?;
-        writing.writer = Some(Writer { schema: Arc::clone(spec.arrow_schema()), parquet });
-    }
-    let writer =
-        writing.writer.as_mut().ok_or_else(|| LakeError::NoSuchTable(slot.name.clone()))?;
+        Writer { schema: Arc::clone(spec.arrow_schema()), parquet }
+    };
     for batch in rows {
         writer.parquet.write(batch).await.map_err(fault)?;
     }
-    writer.parquet.flush().await.map_err(fault)
+    let adds = writer.parquet.flush().await.map_err(fault)?;
+    writing.writer = Some(writer);
+    Ok(adds)
 }
 
 /// What a commit says of its batch.

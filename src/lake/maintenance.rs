@@ -8,11 +8,12 @@ use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::LogStore as _;
 use deltalake::operations::vacuum::VacuumMode;
 use deltalake::{DeltaTable, FilterOp, FilterValue, Path as ObjectPath};
+use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
 
 use super::log::{read_entry, write_copy};
 use super::store::{TableSlot, Writing};
-use super::{Lake, LakeError, TableName, query_read_only};
+use super::{Lake, LakeError, SessionContext, TableName};
 
 /// What a table's newest version consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,8 +169,7 @@ impl Lake {
                 |problem: String| faults.push(TableFault { table: table.clone(), problem });
             match self.missing_files(&table).await {
                 Ok(problems) if problems.is_empty() => {
-                    let read = query_read_only(&session, &format!("select * from {table}")).await;
-                    if let Err(problem) = read {
+                    if let Err(problem) = read_through(&session, &table).await {
                         note(format!("its rows cannot be read: {problem}. {RESTORE}"));
                     }
                 }
@@ -213,6 +213,14 @@ impl Lake {
 
 const RESTORE: &str =
     "Restore the file from a backup, or set the table back to a version before it";
+
+/// Decodes every value of a table and keeps none.
+async fn read_through(session: &SessionContext, table: &TableName) -> Result<(), LakeError> {
+    let frame = session.sql(&format!("select * from {table}")).await?;
+    let mut rows = frame.execute_stream().await?;
+    while rows.try_next().await?.is_some() {}
+    Ok(())
+}
 
 /// Whether a vacuum deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use deltalake::datafusion::prelude::SessionContext;
 use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::{DeltaTable, DeltaTableError};
 
-use super::session::CATALOGUE;
+use super::session::{CATALOGUE, session_in};
 use super::store::{Inner, TableSlot};
-use super::{Lake, LakeError, TableName, new_session, query_read_only};
+use super::{Lake, LakeError, TableName, query_read_only};
 use crate::market::Timestamp;
 
 /// A session whose tables `<schema>.<table>` are those of the lake, each at one version. It can be
@@ -75,7 +75,7 @@ impl Lake {
             let schema = schemas.entry(table.schema().to_owned()).or_default();
             schema.insert(table.name().to_owned(), Pin { table, version });
         }
-        let context = new_session()?;
+        let context = session_in(Arc::clone(&self.inner.runtime))?;
         let state = Arc::new(context.state());
         let catalogue = MemoryCatalogProvider::new();
         for (schema, tables) in schemas {
@@ -135,10 +135,9 @@ impl TableSlot {
         state: Arc<SessionState>,
     ) -> Result<Arc<dyn TableProvider>, LakeError> {
         let mut reading = self.reading.lock().await;
-        let table = match reading.take().filter(|table| table.version() <= Some(version)) {
-            Some(table) => table,
-            None => DeltaTable::new(Arc::clone(&self.log_store)),
-        };
+        let newer = reading.as_ref().is_some_and(|table| table.version() > Some(version));
+        let kept = if newer { None } else { reading.take() };
+        let table = kept.unwrap_or_else(|| DeltaTable::new(Arc::clone(&self.log_store)));
         let table = self.moved_to(table, version).await?;
         let snapshot = table.snapshot().map_err(|source| self.unreadable(version, &source))?;
         let provider = TableProviderBuilder::default()
@@ -146,7 +145,9 @@ impl TableSlot {
             .with_eager_snapshot(snapshot.snapshot().clone())
             .with_session(state)
             .await?;
-        *reading = Some(table);
+        if !newer {
+            *reading = Some(table);
+        }
         Ok(provider)
     }
 

@@ -8,6 +8,7 @@ use deltalake::datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use deltalake::datafusion::execution::context::SQLOptions;
+use deltalake::datafusion::execution::runtime_env::RuntimeEnv;
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::functions;
@@ -31,7 +32,12 @@ fn recipe() -> SessionConfig {
 
 /// A session with our settings and functions and no tables.
 pub fn new_session() -> Result<SessionContext, LakeError> {
-    let session = SessionContext::new_with_config(recipe());
+    session_in(Arc::default())
+}
+
+/// The same over a runtime that other sessions share.
+pub(super) fn session_in(runtime: Arc<RuntimeEnv>) -> Result<SessionContext, LakeError> {
+    let session = SessionContext::new_with_config_rt(recipe(), runtime);
     for function in functions::all() {
         session.register_udf(function);
     }
@@ -86,7 +92,7 @@ pub fn session_with(
             catalogue.register_schema(&schema_name, schema)?;
         }
     }
-    let copy = new_session()?;
+    let copy = session_in(session.runtime_env())?;
     copy.register_catalog(CATALOGUE, Arc::new(catalogue));
     if old.schema(name.schema()).is_none() {
         register(&copy, name, table)?;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::datafusion::execution::runtime_env::RuntimeEnv;
 use deltalake::logstore::{LogStore as _, LogStoreRef};
 use deltalake::{DeltaTable, DeltaTableBuilder, Path as ObjectPath};
 use tokio::sync::Mutex as AsyncMutex;
@@ -57,6 +58,10 @@ pub(super) struct Inner {
     tables: Mutex<BTreeMap<TableName, Arc<TableSlot>>>,
     /// Files written since the last synchronisation.
     pub(super) unsynced: Mutex<BTreeSet<PathBuf>>,
+    /// Folders whose own names are on the disk.
+    synced_folders: Mutex<BTreeSet<PathBuf>>,
+    /// Shared by all sessions, so that what is known of a file is read once.
+    pub(super) runtime: Arc<RuntimeEnv>,
 }
 
 /// What the process knows of one table.
@@ -107,8 +112,15 @@ impl Lake {
         options: LakeOptions,
     ) -> Result<Self, LakeError> {
         let names = tables_at(&root, &options).await?;
-        let inner =
-            Inner { root, folder, options, tables: Mutex::default(), unsynced: Mutex::default() };
+        let inner = Inner {
+            root,
+            folder,
+            options,
+            tables: Mutex::default(),
+            unsynced: Mutex::default(),
+            synced_folders: Mutex::default(),
+            runtime: Arc::default(),
+        };
         let lake = Self { inner: Arc::new(inner) };
         for name in names {
             lake.inner.slot(&name)?;
@@ -118,7 +130,7 @@ impl Lake {
 
     /// Every table, in order of name.
     pub fn tables(&self) -> Vec<TableName> {
-        self.inner.lock_tables().keys().cloned().collect()
+        lock(&self.inner.tables).keys().cloned().collect()
     }
 
     /// What was committed to a table by batches, in order of version.
@@ -150,31 +162,64 @@ impl Lake {
     /// Synchronises everything written since the last call to the disk. Nothing to do where every
     /// append already does so, or on an object store.
     pub async fn sync(&self) -> Result<(), LakeError> {
-        let files = std::mem::take(
-            &mut *self.inner.unsynced.lock().unwrap_or_else(PoisonError::into_inner),
-        );
-        sync_files(files).await
+        let files = std::mem::take(&mut *lock(&self.inner.unsynced));
+        let done = self.sync_files(files.clone()).await;
+        if done.is_err() {
+            lock(&self.inner.unsynced).extend(files);
+        }
+        done
+    }
+
+    /// Synchronises files, then the folders that hold them; folders further up where they may be
+    /// new. A file that upkeep has deleted since needs no synchronising.
+    pub(super) async fn sync_files(&self, files: BTreeSet<PathBuf>) -> Result<(), LakeError> {
+        let Some(root) = &self.inner.folder else { return Ok(()) };
+        let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+        for parent in files.iter().filter_map(|file| file.parent()) {
+            let known = lock(&self.inner.synced_folders).contains(parent);
+            let up = parent.ancestors().take_while(|folder| folder.starts_with(root));
+            folders.extend(up.take(if known { 1 } else { usize::MAX }).map(Path::to_path_buf));
+        }
+        let all: Vec<PathBuf> = files.iter().chain(&folders).cloned().collect();
+        let work =
+            tokio::task::spawn_blocking(move || all.iter().try_for_each(|path| sync_one(path)));
+        work.await.map_err(|error| LakeError::Location {
+            location: root.display().to_string(),
+            problem: format!("its files could not be synchronised: {error}"),
+        })??;
+        lock(&self.inner.synced_folders).extend(folders);
+        Ok(())
     }
 }
 
-impl Inner {
-    fn lock_tables(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Arc<TableSlot>>> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+fn sync_one(path: &Path) -> Result<(), LakeError> {
+    match std::fs::File::open(path).and_then(|file| file.sync_all()) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(LakeError::Io { path: path.to_path_buf(), source })
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
+}
 
+/// A lock whose holder panicked still guards sound data: each change here is one step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
     /// The slot of a table that exists.
     pub(super) fn existing(&self, name: &TableName) -> Result<Arc<TableSlot>, LakeError> {
-        let found = self.lock_tables().get(name).cloned();
+        let found = lock(&self.tables).get(name).cloned();
         found.ok_or_else(|| LakeError::NoSuchTable(name.clone()))
     }
 
     /// The slot of a table, which may not have been created.
     pub(super) fn slot(&self, name: &TableName) -> Result<Arc<TableSlot>, LakeError> {
-        if let Some(slot) = self.lock_tables().get(name) {
+        if let Some(slot) = lock(&self.tables).get(name) {
             return Ok(Arc::clone(slot));
         }
         let slot = Arc::new(self.new_slot(name)?);
-        self.lock_tables().insert(name.clone(), Arc::clone(&slot));
+        lock(&self.tables).insert(name.clone(), Arc::clone(&slot));
         Ok(slot)
     }
 
@@ -239,27 +284,6 @@ impl TableSlot {
             remedy: remedy.to_owned(),
         }
     }
-}
-
-/// Synchronises files, then the folders that hold them.
-pub(super) async fn sync_files(files: BTreeSet<PathBuf>) -> Result<(), LakeError> {
-    if files.is_empty() {
-        return Ok(());
-    }
-    let folders: BTreeSet<PathBuf> =
-        files.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
-    let work = move || {
-        for path in files.iter().chain(&folders) {
-            std::fs::File::open(path)
-                .and_then(|file| file.sync_all())
-                .map_err(|source| LakeError::Io { path: path.clone(), source })?;
-        }
-        Ok(())
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|error| LakeError::Location {
-        location: "the lake's files".to_owned(),
-        problem: format!("they could not be synchronised: {error}"),
-    })?
 }
 
 /// Names of the folders `<schema>/<table>` that hold something.
