@@ -6,8 +6,12 @@
 #![expect(clippy::print_stdout, reason = "the command line's output is its purpose")]
 
 mod calendar;
+mod check;
 mod demo;
+mod explain;
 mod init;
+mod jobs;
+mod report;
 mod run;
 mod sql;
 
@@ -34,10 +38,18 @@ enum Command {
     Demo(demo::Typed),
     /// Run one job now.
     Run(run::Typed),
-    /// Query the lake.
+    /// What runs when, and how it went.
+    Jobs(jobs::Typed),
+    /// Query the lake; without a query, a shell.
     Sql(sql::Typed),
     /// Sessions of an exchange: XNYS, OPT, CBOE or CME.
     Calendar(calendar::Typed),
+    /// Write the report of a day again from the lake.
+    Report(report::Typed),
+    /// A decision, order or refusal with everything behind it.
+    Explain(explain::Typed),
+    /// Settings, files, calendar, reference data and lake: each OK or what to do.
+    Check(check::Typed),
 }
 
 /// Runs what was typed.
@@ -49,8 +61,12 @@ pub fn main() -> ExitCode {
         Command::Init(command) => command.run(),
         Command::Demo(command) => command.run(home),
         Command::Run(command) => command.run(home),
+        Command::Jobs(command) => command.run(home),
         Command::Sql(command) => command.run(home),
         Command::Calendar(command) => command.run(),
+        Command::Report(command) => command.run(home),
+        Command::Explain(command) => command.run(home),
+        Command::Check(command) => command.run(home),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! The composition root: files and settings in, a desk out. Each world (demo, run by hand) is one
 //! function that builds the parts; below it nothing asks which world it is in.
 
+pub mod accounts;
 pub mod by_hand;
 pub mod demo;
 pub mod digest;
@@ -20,6 +21,7 @@ pub use settings::Settings;
 pub use world::World;
 
 /// Every fault of the set, a line each.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 pub fn faults_error(faults: Vec<crate::pipeline::FileFault>) -> anyhow::Error {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     anyhow::anyhow!("{} faults in the set of files:\n  {}", lines.len(), lines.join("\n  "))

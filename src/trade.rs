@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::ingest::{Sequence, Shared};
-use crate::journal::{AlertRow, Journal};
+use crate::journal::{AlertRow, Journal, JournalError};
 use crate::market::sessions::Calendar;
 use crate::market::{Symbol, Timestamp, Usd};
 use crate::pipeline::Flusher;
@@ -71,6 +71,8 @@ pub struct Trader<B> {
     /// Number of the last change that was copied to ops.
     published: i64,
     working: BTreeMap<OrderRef, Working>,
+    /// Until when entries of a symbol and structure rest after a refusal.
+    resting: BTreeMap<(String, String), Timestamp>,
     /// Underlyings whose truth is in dispute: no entries.
     blocked: BTreeSet<Symbol>,
     breaker: Breaker,
@@ -101,18 +103,20 @@ pub struct TraderParts<B> {
 }
 
 impl<B> Trader<B> {
-    pub fn new(parts: TraderParts<B>) -> Self {
+    pub fn new(parts: TraderParts<B>) -> Result<Self, JournalError> {
         let TraderParts { broker, journal, sequence, calendar, flusher, settings } = parts;
         let settings_cash = settings.opening_cash;
-        Self {
+        let published = journal.borrow().last_change()?;
+        Ok(Self {
             broker,
             journal,
             sequence,
             calendar,
             flusher,
             settings,
-            published: 0,
+            published,
             working: BTreeMap::new(),
+            resting: BTreeMap::new(),
             blocked: BTreeSet::new(),
             breaker: Breaker::default(),
             clean_reconciliation_at: None,
@@ -120,7 +124,7 @@ impl<B> Trader<B> {
             gate_runs: 0,
             reconciliations: 0,
             cash: settings_cash,
-        }
+        })
     }
 
     /// Puts an alert into the journal's outbox; the same id is one alert.

@@ -12,6 +12,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::jobs::calendar_of;
+use super::sql::say;
 use crate::desk::demo::DemoMark;
 use crate::desk::files::{self, Origin};
 use crate::desk::home::Home;
@@ -47,34 +48,35 @@ impl Typed {
         let now = WallClock.now();
         let mut faulty = Vec::new();
         let mut tell = |part: &'static str, found: Found| match found {
-            Found::Sound(text) => println!("OK      {part:<10} {text}"),
+            Found::Sound(text) => say(&format!("OK      {part:<10} {text}\n")),
             Found::Faulty(faults) => {
                 faulty.push(part);
-                for fault in faults {
+                let line = |fault: &String| {
                     let fault = fault.replace('\n', "\n                   ");
-                    println!("NOT OK  {part:<10} {fault}");
-                }
+                    format!("NOT OK  {part:<10} {fault}\n")
+                };
+                say(&faults.iter().map(line).collect::<String>())
             }
         };
-        tell("home", home_found(&home));
+        tell("home", home_found(&home))?;
         match files::of_home(home.root()) {
             Err(error) => tell(
                 "files",
                 Found::Faulty(vec![format!("{error}; make it readable text, or move it away")]),
-            ),
+            )?,
             Ok((set, origins)) => {
-                tell("files", Found::Sound(origins_text(&origins)));
+                tell("files", Found::Sound(origins_text(&origins)))?;
                 let settings = Settings::read(&set);
-                tell("settings", settings_found(settings.as_ref()));
-                tell("jobs", jobs_found(&set));
-                tell("pipelines", pipelines_found(&set));
-                tell("sql", models::found(&set, settings.as_ref().ok()));
-                tell("reference", reference_found(&set, settings.as_ref().ok(), now));
-                tell("calendar", calendar_found(&set, now));
+                tell("settings", settings_found(settings.as_ref()))?;
+                tell("jobs", jobs_found(&set))?;
+                tell("pipelines", pipelines_found(&set))?;
+                tell("sql", models::found(&set, settings.as_ref().ok()))?;
+                tell("reference", reference_found(&set, settings.as_ref().ok(), now))?;
+                tell("calendar", calendar_found(&set, now))?;
             }
         }
-        tell("lake", lake::found(&home));
-        tell("journal", journal_found(&home));
+        tell("lake", lake::found(&home))?;
+        tell("journal", journal_found(&home))?;
         if !faulty.is_empty() {
             bail!("not OK: {}; what to do stands beside each", faulty.join(", "));
         }
@@ -192,8 +194,8 @@ fn reference_found(set: &Files, settings: Option<&Settings>, now: Timestamp) -> 
             Err((line, problem)) => faults.push(format!("{path}:{line}: {problem}")),
         }
     }
-    let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
-    Found::of(format!("{} files{notes}", paths.len()), faults)
+    notes.insert(0, format!("{} files", paths.len()));
+    Found::of(notes.join("; "), faults)
 }
 
 /// The latest `valid_through` of a file whose last column it is; `None` where it has none.

@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::jobs::plain;
-use super::sql::{OpenLake, as_json};
+use super::sql::{OpenLake, as_json, say};
 use crate::desk::home::Home;
 use crate::lake::Rows;
 
@@ -45,11 +45,9 @@ impl Typed {
         let lake = OpenLake::open(&home, None)?;
         let evidence = Evidence::of(&lake, &find(&lake, plain(&self.id)?)?)?;
         if self.json {
-            println!("{}", evidence.json()?);
-        } else {
-            print!("{}", page::text(&evidence)?);
+            return say(&format!("{}\n", evidence.json()?));
         }
-        Ok(())
+        say(&page::text(&evidence)?)
     }
 }
 
@@ -62,9 +60,11 @@ enum Subject {
 }
 
 /// Every table with identities: the table, its column, and what the column names.
-const NAMED: [(&str, &str); 5] = [
+const NAMED: [(&str, &str); 7] = [
     ("gold.decisions", "decision_id"),
     ("ops.capsules", "decision_id"),
+    ("ops.orders", "decision_id"),
+    ("ops.orders", "strategy_id"),
     ("ops.orders", "order_ref"),
     ("ops.risk_checks", "order_ref"),
     ("ops.strategies", "strategy_id"),

@@ -3,6 +3,7 @@
 //! What will run comes from the home's jobs.toml and its calendar; how it went comes from the lake.
 //! Nothing is started here.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,14 +11,14 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::sql::{OpenLake, aligned, as_json, instant, instant_text};
+use super::sql::{OpenLake, aligned, as_json, instant, instant_text, say};
 use crate::desk::files;
 use crate::desk::home::Home;
 use crate::lake::{Row, Rows};
-use crate::market::sessions::{Calendar, Override};
+use crate::market::sessions::{Calendar, Override, Venue};
 use crate::market::{Clock as _, Timestamp, WallClock};
 use crate::pipeline::Files;
-use crate::schedule::{Job, Jobs, Planner, When};
+use crate::schedule::{Job, JobName, Jobs, Planner, When};
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -111,7 +112,7 @@ fn list(home: &Home, output: Output) -> anyhow::Result<()> {
                     })
                 })
                 .collect();
-            println!("{}", serde_json::Value::Array(all));
+            say(&format!("{}\n", serde_json::Value::Array(all)))
         }
         Output::Columns => {
             let mut sorted: Vec<&Job> = jobs.iter().collect();
@@ -121,15 +122,14 @@ fn list(home: &Home, output: Output) -> anyhow::Result<()> {
                 vec![job.name.to_string(), when_text(job), calendar, job.pipeline.clone()]
             };
             let rows: Vec<_> = sorted.into_iter().map(row).collect();
-            print!("{}", aligned(&["job", "when", "calendar", "pipeline"], &rows));
+            say(&aligned(&["job", "when", "calendar", "pipeline"], &rows))
         }
     }
-    Ok(())
 }
 
 /// The job's own times, and the jobs that it follows.
 fn when_text(job: &Job) -> String {
-    let after: Vec<&str> = job.trigger_after.iter().map(|name| name.as_str()).collect();
+    let after: Vec<&str> = job.trigger_after.iter().map(JobName::as_str).collect();
     if after.is_empty() {
         return job.when.to_string();
     }
@@ -142,7 +142,7 @@ fn when_text(job: &Job) -> String {
 
 fn calendar_text(job: &Job) -> Option<&'static str> {
     match &job.when {
-        When::Cron(times) => times.calendar.map(|venue| venue.name()),
+        When::Cron(times) => times.calendar.map(Venue::name),
         When::At { calendar, .. } | When::Every { calendar, .. } => Some(calendar.name()),
         When::OnDemand => None,
     }
@@ -169,7 +169,7 @@ fn next(
                     })
                 })
                 .collect();
-            println!("{}", serde_json::Value::Array(all));
+            say(&format!("{}\n", serde_json::Value::Array(all)))
         }
         Output::Columns => {
             let rows: Vec<_> = occurrences
@@ -179,11 +179,10 @@ fn next(
                     vec![weekday(at), instant_text(at), next.job.to_string()]
                 })
                 .collect();
-            print!("{}", aligned(&["day", "at", "job"], &rows));
-            println!("counted from {}", instant_text(from));
+            let page = aligned(&["day", "at", "job"], &rows);
+            say(&format!("{page}counted from {}\n", instant_text(from)))
         }
     }
-    Ok(())
 }
 
 fn weekday(at: Timestamp) -> String {
@@ -197,17 +196,16 @@ fn history(home: &Home, output: Output, (job, count): (Option<&str>, usize)) -> 
         None => String::new(),
     };
     let rows = runs(&lake, &format!("{filter} order by scheduled_at desc, run_id limit {count}"))?;
+    let rows = rows.filter(|rows| !rows.is_empty());
     match (output, rows) {
-        (Output::Json, None) => println!("[]"),
-        (Output::Json, Some(rows)) => println!("{}", json!(as_json(rows.batch())?)),
-        (Output::Columns, None) => println!("{NO_RUNS}"),
-        (Output::Columns, Some(rows)) if rows.is_empty() => println!("{NO_RUNS}"),
+        (Output::Json, None) => say("[]\n"),
+        (Output::Json, Some(rows)) => say(&format!("{}\n", json!(as_json(rows.batch())?))),
+        (Output::Columns, None) => say(&format!("{NO_RUNS}\n")),
         (Output::Columns, Some(rows)) => {
             let rows: Vec<_> = rows.iter().map(history_line).collect::<anyhow::Result<_>>()?;
-            print!("{}", aligned(&["scheduled", "status", "seconds", "run", "detail"], &rows));
+            say(&aligned(&["scheduled", "status", "seconds", "run", "detail"], &rows))
         }
     }
-    Ok(())
 }
 
 const NO_RUNS: &str = "no such run is in the lake; `deltadesk jobs next` says what comes";
@@ -224,7 +222,8 @@ fn history_line(row: Row<'_>) -> anyhow::Result<Vec<String>> {
     Ok(vec![
         instant_text(row.instant("scheduled_at")?),
         row.text("status")?.to_owned(),
-        format!("{:.1}", row.int("wall_duration_ms")? as f64 / 1000.0),
+        row.maybe_int("wall_duration_ms")?
+            .map_or_else(|| "-".to_owned(), |millis| format!("{:.1}", millis as f64 / 1000.0)),
         row.text("run_id")?.to_owned(),
         row.text("detail")?.lines().next().unwrap_or_default().to_owned(),
     ])
@@ -240,53 +239,68 @@ const LOGS: [(&str, &str, &str); 4] = [
 
 fn logs(home: &Home, output: Output, run_id: Option<&str>) -> anyhow::Result<()> {
     let lake = OpenLake::open(home, None)?;
-    let filter = match run_id {
-        Some(run_id) => format!("where run_id = '{}' limit 1", plain(run_id)?),
-        None => "order by as_of desc, run_id desc limit 1".to_owned(),
+    let run_id = match run_id {
+        Some(run_id) => plain(run_id)?.to_owned(),
+        None => newest_run(&lake)?,
     };
-    let found = runs(&lake, &filter)?.filter(|rows| !rows.is_empty());
-    let Some(found) = found else {
-        bail!(
-            "the lake has no run {}; `deltadesk jobs history` lists the runs",
-            run_id.unwrap_or("yet")
-        );
-    };
-    let Some(run) = found.first() else { bail!("the run has no row") };
-    let run_id = run.text("run_id")?;
+    let run = runs(&lake, &format!("where run_id = '{run_id}' limit 1"))?;
+    let run = run.filter(|rows| !rows.is_empty());
     let mut parts = Vec::new();
-    for (title, table, columns) in LOGS {
-        if lake.has(table) {
-            let sql =
-                format!("select {columns} from {table} where run_id = '{run_id}' order by 1, 2");
-            parts.push((title, lake.rows(&sql)?));
-        }
+    for (title, table, columns) in LOGS.into_iter().filter(|(_, table, _)| lake.has(table)) {
+        let sql = format!("select {columns} from {table} where run_id = '{run_id}' order by 1, 2");
+        parts.push((title, lake.rows(&sql)?));
+    }
+    if run.is_none() && parts.iter().all(|(_, rows)| rows.is_empty()) {
+        bail!("the lake has nothing of run {run_id}; `deltadesk jobs history` lists the runs");
     }
     match output {
         Output::Json => {
             let mut all = serde_json::Map::new();
-            all.insert("run".to_owned(), json!(as_json(found.batch())?.first()));
+            all.insert("run_id".to_owned(), json!(run_id));
+            let run = run.map(|rows| as_json(rows.batch())).transpose()?.unwrap_or_default();
+            all.insert("run".to_owned(), json!(run.first()));
             for (title, rows) in &parts {
                 all.insert((*title).to_owned(), json!(as_json(rows.batch())?));
             }
-            println!("{}", serde_json::Value::Object(all));
+            say(&format!("{}\n", serde_json::Value::Object(all)))
         }
-        Output::Columns => {
-            println!("{run_id}: {}, pipeline {}", run.text("status")?, run.text("pipeline")?);
-            println!("  scheduled {}", instant_text(run.instant("scheduled_at")?));
-            for line in run.text("detail")?.lines() {
-                println!("  {line}");
-            }
-            for (title, rows) in parts.iter().filter(|(_, rows)| !rows.is_empty()) {
-                println!("\n{title}");
-                print!("{}", indented(&rows_text(rows)?));
-            }
+        Output::Columns => say(&logs_page(&run_id, run.as_ref(), &parts)?),
+    }
+}
+
+fn logs_page(run_id: &str, run: Option<&Rows>, parts: &[(&str, Rows)]) -> anyhow::Result<String> {
+    let mut page = format!("run {run_id}\n");
+    if let Some(run) = run.and_then(Rows::first) {
+        let _ = writeln!(
+            page,
+            "  {}, job {}, pipeline {}, scheduled {}",
+            run.text("status")?,
+            run.text("job")?,
+            run.text("pipeline")?,
+            instant_text(run.instant("scheduled_at")?)
+        );
+        page.push_str(&indented(run.text("detail")?));
+    }
+    for (title, rows) in parts.iter().filter(|(_, rows)| !rows.is_empty()) {
+        let _ = write!(page, "\n{title}\n{}", indented(&rows_text(rows)?));
+    }
+    Ok(page)
+}
+
+/// The run of the newest rows that runs leave behind.
+fn newest_run(lake: &OpenLake) -> anyhow::Result<String> {
+    let left = ["ops.job_runs", "ops.model_runs"].into_iter().find(|table| lake.has(table));
+    if let Some(table) = left {
+        let sql = format!("select run_id from {table} order by as_of desc, run_id desc limit 1");
+        if let Some(row) = lake.rows(&sql)?.first() {
+            return Ok(row.text("run_id")?.to_owned());
         }
     }
-    Ok(())
+    bail!("no run is in the lake yet; `deltadesk jobs next` says what comes")
 }
 
 /// Rows as columns of text, NULL as `-`.
-pub fn rows_text(rows: &Rows) -> anyhow::Result<String> {
+fn rows_text(rows: &Rows) -> anyhow::Result<String> {
     use crate::lake::arrow::util::display::{ArrayFormatter, FormatOptions};
     let options = FormatOptions::default().with_null("-");
     let columns: Vec<ArrayFormatter<'_>> = rows
@@ -304,8 +318,12 @@ pub fn rows_text(rows: &Rows) -> anyhow::Result<String> {
 }
 
 /// The text, two blanks in front of each line.
-pub fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+fn indented(text: &str) -> String {
+    let mut indented = String::new();
+    for line in text.lines() {
+        let _ = writeln!(indented, "  {line}");
+    }
+    indented
 }
 
 /// A name or an identity as it may stand in a query.

@@ -23,6 +23,7 @@ impl Typed {
         for line in crate::desk::by_hand::run_job(&home, &self.job, self.date)? {
             println!("{line}");
         }
+        println!("job {} is done; nothing is sent by hand, orders are recorded only", self.job);
         Ok(())
     }
 }

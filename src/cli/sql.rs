@@ -20,7 +20,7 @@ use crate::market::Timestamp;
 
 pub use fault::{between, place_in};
 pub use open::{OpenLake, runtime};
-pub use output::{Format, aligned, as_json};
+pub use output::{Format, aligned, as_json, say};
 
 use output::{Sink, stdout};
 

@@ -239,7 +239,6 @@ fn build_world(
     (market, calendar): (BuiltMarket, &Arc<Calendar>),
     runtime: Runtime,
 ) -> anyhow::Result<World> {
-    home.clear_state()?;
     let paper = &plans.settings.paper;
     let mut config = ExchangeConfig::shipped(order.seed);
     config.account_id.clone_from(&paper.account_id);
@@ -250,6 +249,7 @@ fn build_world(
     let exchange = Exchange::new(market.source, config, Arc::clone(calendar))?;
     let broker = PaperBroker::new(exchange);
     mark_home(order, home, &broker.description())?;
+    home.clear_state()?;
     let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Buffered)))?;
     let parts = WorldParts {
         plans,

@@ -6,7 +6,7 @@ use crate::desk::home::Home;
 use crate::lake::{Durability, Lake, LakeError, LakeOptions};
 
 /// How many of a table's newest files are looked into.
-const FILES_MAX: usize = 20;
+const FILES_MAX: usize = 8;
 
 /// What the lake looks like.
 pub fn found(home: &Home) -> Found {

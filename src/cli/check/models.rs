@@ -111,13 +111,9 @@ fn planning(
             Ok(_) => return faults,
             Err(error) => format!("{error:#}"),
         };
-        let paths = catalogue
-            .models
-            .iter()
-            .map(|model| &model.path)
-            .chain(catalogue.audits.iter().map(|audit| &audit.path));
-        let Some(path) = paths.filter(|path| text.starts_with(&format!("{path}:"))).next().cloned()
-        else {
+        let models = catalogue.models.iter().map(|model| &model.path);
+        let mut paths = models.chain(catalogue.audits.iter().map(|audit| &audit.path));
+        let Some(path) = paths.find(|path| text.starts_with(&format!("{path}:"))).cloned() else {
             faults.push(text);
             return faults;
         };

@@ -84,7 +84,7 @@ fn decision(row: Row<'_>, evidence: &Evidence) -> anyhow::Result<String> {
                 "{} USD at most, margin {} USD, expected value {} USD",
                 usd(row.maybe_usd("max_loss_usd")?),
                 usd(row.maybe_usd("margin_usd")?),
-                number(row.maybe_double("expected_value_usd")?)
+                cents(row.maybe_double("expected_value_usd")?)
             ),
         ));
     }
@@ -321,9 +321,17 @@ fn usd(value: Option<Usd>) -> String {
     value.map_or_else(unknown, |value| format!("{:.2}", value.decimal()))
 }
 
+/// An amount that a model gave.
+fn cents(value: Option<f64>) -> String {
+    value.map_or_else(unknown, |value| format!("{value:.2}"))
+}
+
 /// Four places where they matter, two where the number is large.
 fn number(value: Option<f64>) -> String {
     let Some(value) = value else { return unknown() };
+    if value.abs() < 5e-5 {
+        return "0".to_owned();
+    }
     let text = if value.abs() >= 1000.0 { format!("{value:.2}") } else { format!("{value:.4}") };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -334,7 +342,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let cases = [(Some(0.0), "0"), (Some(0.25), "0.25"), (Some(12_345.678), "12345.68")];
+        let cases = [(Some(-0.0), "0"), (Some(0.25), "0.25"), (Some(12_345.678), "12345.68")];
         for (value, text) in cases {
             assert_eq!(number(value), text);
         }

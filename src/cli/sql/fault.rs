@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lake::datafusion::common::utils::datafusion_strsim::levenshtein;
-use crate::lake::datafusion::common::{DataFusionError, SchemaError};
+use crate::lake::datafusion::common::{Column, DataFusionError, SchemaError};
 use crate::lake::{LakeError, TableName};
 
 /// Names further apart than this are not taken for a slip.
@@ -18,7 +18,7 @@ pub fn explained(error: &DataFusionError, sql: &str, tables: &BTreeMap<TableName
         && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
     {
         let place = place_text(place.or_else(|| place_in(sql, &field.name)));
-        let mut known: Vec<&str> = valid_fields.iter().map(|column| column.name()).collect();
+        let mut known: Vec<&str> = valid_fields.iter().map(Column::name).collect();
         known.dedup();
         let meant = nearest(&field.name, known.iter().copied());
         return format!(

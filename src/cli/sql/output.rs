@@ -37,7 +37,7 @@ pub struct Sink {
 
 enum Kind {
     Table { schema: SchemaRef, batches: Vec<RecordBatch>, out: Pipe },
-    Csv(csv::Writer<Pipe>),
+    Csv(Box<csv::Writer<Pipe>>),
     Json(json::Writer<Pipe, JsonArray>),
     Parquet(Box<ArrowWriter<Pipe>>),
 }
@@ -51,7 +51,7 @@ impl Sink {
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(out);
                 writer.write(&flat(&RecordBatch::new_empty(Arc::clone(schema)))?)?;
-                Kind::Csv(writer)
+                Kind::Csv(Box::new(writer))
             }
             Format::Json => Kind::Json(
                 json::WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(out),
@@ -105,6 +105,14 @@ impl Sink {
 /// Standard output.
 pub fn stdout() -> Out {
     Box::new(BufWriter::new(std::io::stdout()))
+}
+
+/// Text to standard output; a reader who has left is no error.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = Pipe { out: stdout(), gone: Arc::new(AtomicBool::new(false)) };
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("standard output cannot be written")
 }
 
 /// A writer whose reader may leave: what is written afterwards goes nowhere, and is no error.

@@ -113,6 +113,10 @@ fn columns_text(lake: &OpenLake, table: &TableName) -> anyhow::Result<String> {
 }
 
 /// A column's type in the words of SQL.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "types that the lake does not store keep Arrow's"
+)]
 fn kind_text(kind: &DataType) -> String {
     let part = |field: &Field| format!("{} {}", field.name(), kind_text(field.data_type()));
     match kind {
