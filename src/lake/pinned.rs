@@ -75,7 +75,7 @@ impl Lake {
             let schema = schemas.entry(table.schema().to_owned()).or_default();
             schema.insert(table.name().to_owned(), Pin { table, version });
         }
-        let context = session_in(Arc::clone(&self.inner.runtime))?;
+        let context = session_in(Arc::clone(&self.inner.runtime));
         let state = Arc::new(context.state());
         let catalogue = MemoryCatalogProvider::new();
         for (schema, tables) in schemas {

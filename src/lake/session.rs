@@ -32,16 +32,16 @@ fn recipe() -> SessionConfig {
 
 /// A session with our settings and functions and no tables.
 pub fn new_session() -> Result<SessionContext, LakeError> {
-    session_in(Arc::default())
+    Ok(session_in(Arc::default()))
 }
 
 /// The same over a runtime that other sessions share.
-pub(super) fn session_in(runtime: Arc<RuntimeEnv>) -> Result<SessionContext, LakeError> {
+pub(super) fn session_in(runtime: Arc<RuntimeEnv>) -> SessionContext {
     let session = SessionContext::new_with_config_rt(recipe(), runtime);
     for function in functions::all() {
         session.register_udf(function);
     }
-    Ok(session)
+    session
 }
 
 /// Makes a table known as `<schema>.<table>`; one of that name is replaced.
@@ -92,7 +92,7 @@ pub fn session_with(
             catalogue.register_schema(&schema_name, schema)?;
         }
     }
-    let copy = session_in(session.runtime_env())?;
+    let copy = session_in(session.runtime_env());
     copy.register_catalog(CATALOGUE, Arc::new(catalogue));
     if old.schema(name.schema()).is_none() {
         register(&copy, name, table)?;
