@@ -289,8 +289,7 @@ fn logs_page(run_id: &str, run: Option<&Rows>, parts: &[(&str, Rows)]) -> anyhow
 
 /// The run of the newest rows that runs leave behind.
 fn newest_run(lake: &OpenLake) -> anyhow::Result<String> {
-    let left = ["ops.job_runs", "ops.model_runs"].into_iter().find(|table| lake.has(table));
-    if let Some(table) = left {
+    for table in ["ops.job_runs", "ops.model_runs"].into_iter().filter(|table| lake.has(table)) {
         let sql = format!("select run_id from {table} order by as_of desc, run_id desc limit 1");
         if let Some(row) = lake.rows(&sql)?.first() {
             return Ok(row.text("run_id")?.to_owned());

@@ -12,8 +12,7 @@ use crate::lake::TableName;
 use crate::lake::arrow::datatypes::{DataType, Field};
 use crate::market::Timestamp;
 
-const HELP: &str = "\
-  select ..;   a query; it ends with a semicolon
+const HELP: &str = "  select ..;   a query; it ends with a semicolon
   \\d           tables and their versions
   \\d TABLE     columns of a table
   \\r           the lake's newest versions
@@ -50,7 +49,10 @@ pub fn run(
             match line.trim() {
                 "\\q" => break,
                 "\\r" => match OpenLake::open(home, as_of) {
-                    Ok(newer) => lake = newer,
+                    Ok(newer) => {
+                        lake = newer;
+                        println!("{} tables, each at its newest version", lake.versions().len());
+                    }
                     Err(error) => eprintln!("error: {error:#}"),
                 },
                 command => told(describe(&lake, command)),
