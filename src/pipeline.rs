@@ -13,6 +13,7 @@ pub mod model;
 pub mod model_test;
 pub mod retention;
 pub mod run;
+mod slot;
 pub mod step;
 
 pub use catalogue::{Catalogue, Files};

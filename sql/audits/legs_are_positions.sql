@@ -1,28 +1,26 @@
--- about: At the close the strategies' legs add up to the broker's position, contract by contract. A session without a snapshot is not judged.
+-- about: At the close the strategies' legs add up to the broker's position, contract by contract. A session without a snapshot is not judged; a snapshot without a row is a flat account.
 -- audit: table
 with
 clock as (
     select * from run
 ),
-positions as (
+sweeps as (
     select
-        positions.conid,
-        positions.quantity,
-        positions.ingest_seq,
-        positions.sweep_id
-    from silver.positions
-    inner join clock on positions.session_date = clock.session_date
+        sweeps.sweep_id,
+        row_number() over (
+            partition by sweeps.symbol order by sweeps.as_of desc, sweeps.sweep_id desc
+        ) as place
+    from ops.sweeps
+    inner join clock on sweeps.session_date = clock.session_date
+    where sweeps.source = 'positions'
 ),
-last_sweep as (
-    select sweep_id
-    from positions
-    order by ingest_seq desc
-    limit 1
+last_sweeps as (
+    select sweep_id from sweeps where place = 1
 ),
 broker as (
     select positions.conid, sum(positions.quantity) as quantity
-    from positions
-    inner join last_sweep on positions.sweep_id = last_sweep.sweep_id
+    from silver.positions
+    inner join last_sweeps on positions.sweep_id = last_sweeps.sweep_id
     group by positions.conid
 ),
 ranked as (
@@ -43,7 +41,7 @@ desk as (
     having sum(quantity) <> 0
 ),
 judged as (
-    select count(*) as sweeps from last_sweep
+    select count(*) as snapshots from last_sweeps
 )
 select
     coalesce(broker.conid, desk.conid) as conid,
@@ -52,5 +50,5 @@ select
 from broker
 full join desk on broker.conid = desk.conid
 cross join judged
-where judged.sweeps > 0 and coalesce(broker.quantity, 0) <> coalesce(desk.quantity, 0)
+where judged.snapshots > 0 and coalesce(broker.quantity, 0) <> coalesce(desk.quantity, 0)
 order by coalesce(broker.conid, desk.conid)

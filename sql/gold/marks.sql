@@ -119,8 +119,10 @@ judged as (
         quoted.*,
         case
             when quoted.ask is null and quoted.bid is null then 'missing'
-            when extract(epoch from (clock.as_of - quoted.received_at))
-                > settings.marks_quote_age_seconds_max then 'stale'
+            -- After the close of the ETFs a quote ages no more: it is the official mark.
+            when extract(
+                epoch from (least(clock.as_of, clock.session_close_at) - quoted.received_at)
+            ) > settings.marks_quote_age_seconds_max then 'stale'
             when quoted.bid is not null and quoted.ask is not null then 'two_sided'
             when quoted.bid is null and quoted.security_kind = 'OPT'
                 and quoted.ask <= settings.marks_no_bid_ask_usd_max then 'no_bid'

@@ -43,8 +43,9 @@ fresh as (
     cross join quotes
     where quotes.expires_at > clock.as_of
         and quotes.received_at <= clock.as_of
-        and extract(epoch from (clock.as_of - quotes.received_at))
-            <= settings.marks_quote_age_seconds_max
+        and extract(
+            epoch from (least(clock.as_of, clock.session_close_at) - quotes.received_at)
+        ) <= settings.marks_quote_age_seconds_max
 )
 select
     conid,

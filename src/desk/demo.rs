@@ -249,13 +249,12 @@ fn build_world(
     let exchange = Exchange::new(market.source, config, Arc::clone(calendar))?;
     let broker = PaperBroker::new(exchange);
     mark_home(order, home, &broker.description())?;
-    home.clear_state()?;
     let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Buffered)))?;
     let parts = WorldParts {
         plans,
         files: set,
         lake,
-        journal: Journal::open(&home.state_db())?,
+        journal: Journal::create(&home.state_db())?,
         broker,
         calendar: Arc::clone(calendar),
         start,

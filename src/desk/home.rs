@@ -63,18 +63,6 @@ impl Home {
         Ok(())
     }
 
-    /// Begins the journal anew: a virtual-time run recomputes from its first session.
-    pub fn clear_state(&self) -> anyhow::Result<()> {
-        for suffix in ["", "-wal", "-shm"] {
-            let path = PathBuf::from(format!("{}{suffix}", self.state_db().display()));
-            if path.exists() {
-                std::fs::remove_file(&path)
-                    .with_context(|| format!("{} cannot be removed", path.display()))?;
-            }
-        }
-        Ok(())
-    }
-
     pub fn create(&self) -> anyhow::Result<()> {
         for folder in [self.lake(), self.reports()] {
             std::fs::create_dir_all(&folder)

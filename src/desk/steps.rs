@@ -101,7 +101,7 @@ impl Step for AuditStep {
 async fn offending_rows(lake: &Lake, audit: &Audit, run: &Run) -> anyhow::Result<RecordBatch> {
     let pinned = lake.session_at(Some(run.as_of)).await?;
     let session = pinned.context();
-    crate::pipeline::live::register_run(session, run)?;
+    crate::pipeline::run::register_run(session, run)?;
     let frame = session.sql(&audit.sql).await?;
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
     Ok(concat_batches(&schema, &frame.collect().await?)?)

@@ -10,12 +10,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use tokio::runtime::Handle;
 
-use crate::lake::arrow::array::{
-    ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
+use crate::lake::arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use crate::lake::arrow::compute::concat_batches;
-use crate::lake::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use crate::lake::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::lake::{
     LiveTable, PreparedQuery, SessionContext, TableName, TableSpec, new_session,
 };
@@ -25,8 +22,9 @@ use crate::market::clock::Stopwatch;
 use super::audit::{AuditOutcome, PendingAudits};
 use super::catalogue::Catalogue;
 use super::model::{Kind, Model, Retention, Role};
-use super::retention::{date32, merge, roll_session};
-use super::run::{Params, Run};
+use super::retention::roll_session;
+use super::run::{Params, Run, run_row, run_schema};
+use super::slot::{Slot, Storage, conform, names_and_types, nullable};
 
 /// Which models a build runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,23 +53,6 @@ pub struct BuildReport {
     /// Rows out a model, in the order in which they ran.
     pub rows_out: Vec<(String, usize)>,
     pub audits: Vec<AuditOutcome>,
-}
-
-/// Whether a table's rows go to the lake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Storage {
-    Lake,
-    LiveOnly,
-}
-
-struct Slot {
-    provider: Arc<LiveTable>,
-    schema: SchemaRef,
-    retention: Retention,
-    key: Vec<String>,
-    storage: Storage,
-    held: Vec<RecordBatch>,
-    pending: Vec<RecordBatch>,
 }
 
 struct Planned {
@@ -402,46 +383,6 @@ impl LiveTables {
     }
 }
 
-impl Slot {
-    fn new(
-        schema: SchemaRef,
-        retention: Retention,
-        key: Vec<String>,
-        storage: Storage,
-    ) -> Self {
-        let provider = Arc::new(LiveTable::new(Arc::clone(&schema)));
-        Self { provider, schema, retention, key, storage, held: Vec::new(), pending: Vec::new() }
-    }
-
-    fn publish(&self) {
-        self.provider.set(self.held.clone());
-    }
-
-    fn take(&mut self, rows: &RecordBatch) -> anyhow::Result<()> {
-        let rows = conform(&self.schema, rows)?;
-        self.take_part(&rows)
-    }
-
-    /// Like a delivery, of rows that already have the table's schema. A `run` table is emptied by
-    /// the build before its first part, so that the parts of a union add up.
-    fn take_part(&mut self, rows: &RecordBatch) -> anyhow::Result<()> {
-        if rows.num_rows() > 0 && self.storage == Storage::Lake {
-            self.pending.push(rows.clone());
-        }
-        let retention = match &self.retention {
-            Retention::Run => &Retention::History,
-            held @ (Retention::Batch
-            | Retention::LatestBy(_)
-            | Retention::Session
-            | Retention::History) => held,
-        };
-        let held = std::mem::take(&mut self.held);
-        self.held = merge(retention, &self.schema, held, rows.clone())?;
-        self.publish();
-        Ok(())
-    }
-}
-
 /// True where no earlier part of the same table ran in this build.
 fn first_part(model: &Model, report: &BuildReport) -> bool {
     let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
@@ -477,74 +418,4 @@ fn union_key(model: &Model) -> Vec<String> {
         Role::Table => &[],
     };
     columns.iter().map(|column| (*column).to_owned()).collect()
-}
-
-/// Every column nullable: what a plan believes about NULL is no contract.
-fn nullable(schema: &Schema) -> SchemaRef {
-    let fields: Vec<Field> = schema
-        .fields()
-        .iter()
-        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
-        .collect();
-    Arc::new(Schema::new(fields))
-}
-
-fn names_and_types(schema: &Schema) -> Vec<String> {
-    schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
-}
-
-/// The same rows under the table's own schema; columns are matched by name.
-fn conform(schema: &SchemaRef, rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        let column = rows
-            .column_by_name(field.name())
-            .ok_or_else(|| anyhow!("column `{}` is missing", field.name()))?;
-        columns.push(crate::lake::arrow::compute::cast(column, field.data_type())?);
-    }
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
-}
-
-fn instant() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
-/// Columns of the one-row table `run`.
-pub fn run_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("run_id", DataType::Utf8, false),
-        Field::new("as_of", instant(), false),
-        Field::new("session_date", DataType::Date32, false),
-        Field::new("previous_session_date", DataType::Date32, false),
-        Field::new("session_open_at", instant(), false),
-        Field::new("session_close_at", instant(), false),
-        Field::new("session_phase", DataType::Utf8, false),
-    ]))
-}
-
-/// The row of `run`.
-pub fn run_row(run: &Run) -> anyhow::Result<RecordBatch> {
-    let at = |instant: crate::market::Timestamp| -> ArrayRef {
-        Arc::new(
-            TimestampMicrosecondArray::from(vec![instant.timestamp_micros()]).with_timezone("UTC"),
-        )
-    };
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from(vec![run.run_id.as_str()])),
-        at(run.as_of),
-        Arc::new(Date32Array::from(vec![date32(run.session_date)])),
-        Arc::new(Date32Array::from(vec![date32(run.previous_session_date)])),
-        at(run.session_open_at),
-        at(run.session_close_at),
-        Arc::new(StringArray::from(vec![run.session_phase.as_str()])),
-    ];
-    Ok(RecordBatch::try_new(run_schema(), columns)?)
-}
-
-/// Gives a session that reads the lake the same one-row table `run`.
-pub fn register_run(session: &SessionContext, run: &Run) -> anyhow::Result<()> {
-    let table = LiveTable::new(run_schema());
-    table.set(vec![run_row(run)?]);
-    session.register_table("run", Arc::new(table))?;
-    Ok(())
 }

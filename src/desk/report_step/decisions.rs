@@ -91,7 +91,8 @@ impl Outcomes {
             (Some((said, detail)), None) if detail.is_empty() => said.clone(),
             (Some((said, detail)), None) => format!("{said}: {detail}"),
             (None, Some(end)) => end.clone(),
-            (None, None) => "nothing recorded".to_owned(),
+            // An entry that was refused rests; an exit is always acted on.
+            (None, None) => "not acted on".to_owned(),
         }
     }
 }

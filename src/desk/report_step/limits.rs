@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::market::Symbol;
-use crate::report::{LimitUnit, LimitUse};
+use crate::report::{LimitKind, LimitUnit, LimitUse};
 
 use super::accounts::Accounts;
 use super::holdings::Holdings;
@@ -52,7 +52,7 @@ pub(super) async fn limits(
     let open = || holdings.strategies.iter().filter(|strategy| strategy.quantity > 0);
     let max_loss = |usd: Decimal| usd.abs().to_f64();
     let largest = open().filter_map(|strategy| max_loss(strategy.max_loss)).fold(0.0, f64::max);
-    limits.push(ratio(
+    limits.push(budget(
         "Maximum loss of the largest strategy",
         of_equity.of(Some(largest)),
         exposure.trade_max_loss_ratio,
@@ -70,12 +70,12 @@ pub(super) async fn limits(
         let vega: Option<f64> =
             symbols.iter().filter_map(|symbol| vegas.get(*symbol)).copied().sum();
         limits.extend([
-            ratio(
+            budget(
                 &format!("Maximum loss, {name}"),
                 of_equity.of(Some(held)),
                 exposure.cluster_max_loss_ratio,
             ),
-            ratio(
+            budget(
                 &format!("Opened in {} days, {name}", exposure.week_days),
                 of_equity.of(Some(week)),
                 exposure.week_opened_ratio,
@@ -109,7 +109,12 @@ fn equity(accounts: &Accounts, terms: &ReportTerms) -> Option<f64> {
 }
 
 fn ratio(name: &str, used: Option<f64>, limit: f64) -> LimitUse {
-    LimitUse { name: name.to_owned(), unit: LimitUnit::Ratio, used, limit }
+    LimitUse { name: name.to_owned(), unit: LimitUnit::Ratio, kind: LimitKind::Guard, used, limit }
+}
+
+/// What sizing fills up on purpose.
+fn budget(name: &str, used: Option<f64>, limit: f64) -> LimitUse {
+    LimitUse { kind: LimitKind::Budget, ..ratio(name, used, limit) }
 }
 
 fn of_account(accounts: &Accounts, terms: &ReportTerms) -> Vec<LimitUse> {
@@ -177,6 +182,7 @@ fn largest_position(holdings: &Holdings, terms: &ReportTerms) -> LimitUse {
     LimitUse {
         name: "Contracts of one option or future".to_owned(),
         unit: LimitUnit::Count,
+        kind: LimitKind::Guard,
         used: Some(most as f64),
         limit: terms.limits.account.position_contracts_max as f64,
     }
@@ -188,6 +194,7 @@ async fn most_of_orders(tables: &Tables) -> anyhow::Result<Vec<LimitUse>> {
         limits.push(LimitUse {
             name: format!("Most in the session: {}", plain(row.text("check_name")?)),
             unit: LimitUnit::Count,
+            kind: LimitKind::Guard,
             used: row.maybe_double("measured")?,
             limit: row.double("limit_value")?,
         });

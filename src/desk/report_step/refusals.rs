@@ -35,7 +35,7 @@ const CANDIDATES: &str = "
         from gold.entry_candidates
         where session_date = $session_date and reason <> 'outside entry hours'
     ) as ranked
-    where recency = 1 and verdict <> 'candidate' order by entry, reason, symbol";
+    where recency = 1 and verdict <> 'candidate' order by reason, symbol, entry";
 
 /// What the gate refused, and what entries found wanting at the last sweep that could enter.
 pub(super) async fn refusals(tables: &Tables) -> anyhow::Result<Vec<RefusalRow>> {
@@ -112,33 +112,34 @@ fn failed_check(row: &Row<'_>) -> Result<FailedCheck, LakeError> {
     })
 }
 
-/// An entry that was not made for one reason.
+/// Entries that were not made, all for one reason.
 struct NotEntered {
     last: Timestamp,
     verdict: String,
-    symbols: Vec<String>,
+    entries: Vec<String>,
 }
 
-/// One refusal an entry and reason, with the symbols that it holds for.
+/// One refusal a reason, with the symbols and entries that it holds for.
 fn not_entered(candidates: &Rows) -> Result<Vec<RefusalRow>, LakeError> {
-    let mut told: BTreeMap<(String, String), NotEntered> = BTreeMap::new();
+    let mut told: BTreeMap<String, NotEntered> = BTreeMap::new();
     for row in candidates.iter() {
-        let key = (
-            plain(row.text("entry")?),
-            row.maybe_text("reason")?.unwrap_or("no reason").to_owned(),
-        );
+        let reason = row.maybe_text("reason")?.unwrap_or("no reason recorded").to_owned();
         let last = row.instant("as_of")?;
         let verdict = row.text("verdict")?.to_owned();
         let refused =
-            told.entry(key).or_insert_with(|| NotEntered { last, verdict, symbols: Vec::new() });
+            told.entry(reason).or_insert_with(|| NotEntered { last, verdict, entries: Vec::new() });
         refused.last = refused.last.max(last);
-        refused.symbols.push(row.text("symbol")?.to_owned());
+        refused.entries.push(format!("{} {}", row.text("symbol")?, plain(row.text("entry")?)));
     }
-    let rows = told.into_iter().map(|((entry, reason), refused)| RefusalRow {
+    let rows = told.into_iter().map(|(reason, refused)| RefusalRow {
         refused_at: refused.last,
-        order_ref: "Conditions of the entry, at the last sweep in its hours.".to_owned(),
-        subject: format!("no {entry}: {}", listed(&refused.symbols)),
-        checks: vec![FailedCheck { check: entry, result: refused.verdict, reason }],
+        order_ref: "The entry's own conditions, at the last sweep in its hours.".to_owned(),
+        subject: format!("no {}", listed(&refused.entries)),
+        checks: vec![FailedCheck {
+            check: "conditions".to_owned(),
+            result: refused.verdict,
+            reason,
+        }],
     });
     Ok(rows.collect())
 }
