@@ -1,9 +1,9 @@
 //! The simulated market and its broker: quotes from a synthetic or recorded source, orders, fills,
 //! margin, exercise and assignment, settlement, one paper account.
 //!
-//! Invariants: nothing here reads a clock or draws a number that is not derived from the seed; money
-//! moves only by executions that the account's holder is shown; what is simulated errs against the
-//! customer (rules in [`fills`] and in `settlement`).
+//! Invariants: nothing here reads a clock or draws a number that is not derived from the seed;
+//! money moves only by executions that the account's holder is shown; what is simulated errs
+//! against the customer (rules in [`fills`] and in `settlement`).
 //!
 //! Deliberately absent: the TWS protocol (`gateway`), the desk's own view of orders (`broker`), and
 //! any knowledge of strategies.

@@ -94,8 +94,7 @@ pub fn record_sweep(
     counts: Completeness,
 ) -> anyhow::Result<()> {
     let run = context.run.clone();
-    let ratio =
-        if counts.asked == 0 { 1.0 } else { counts.received as f64 / counts.asked as f64 };
+    let ratio = if counts.asked == 0 { 1.0 } else { counts.received as f64 / counts.asked as f64 };
     let mut row = vec![
         sweep_id(source, symbol, run.as_of).into(),
         source.into(),

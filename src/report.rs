@@ -17,9 +17,9 @@ mod view;
 pub use attention::{Attention, attention};
 pub use input::{
     AlertRow, AlertState, BookGreeks, DailyReport, DecisionRow, DifferenceRow, DifferenceState,
-    EquityPoint, FailedCheck, Greeks, Header, LegRow, LimitUnit, LimitUse, MarketKind, MarketNote,
-    OrderRow, Payoff, PnlDay, PnlPart, PnlPartKind, QuarantineRow, Reconciliation, RefusalRow, Severity, Smile,
-    SmileCurve, SourceHealth, StrategyRow, Stress,
+    EquityPoint, FailedCheck, Greeks, Header, LegRow, LimitKind, LimitUnit, LimitUse, MarketKind,
+    MarketNote, OrderRow, Payoff, PnlDay, PnlPart, PnlPartKind, QuarantineRow, Reconciliation,
+    RefusalRow, Severity, Smile, SmileCurve, SourceHealth, StrategyRow, Stress,
 };
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};

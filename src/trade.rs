@@ -1,9 +1,9 @@
 //! Act and settle: decisions become proposals, proposals pass the gate, approvals go to the broker,
 //! the broker's news comes back, and the broker's truth is held against ours.
 //!
-//! Invariants: an intent and its verdict are in the journal before anything is sent; what is sent is
-//! what the gate approved; one decision is acted on once; an order is worked inside the worst price
-//! of its approval and nowhere else. Nothing here makes a price, a signal or a rule.
+//! Invariants: an intent and its verdict are in the journal before anything is sent; what is sent
+//! is what the gate approved; one decision is acted on once; an order is worked inside the worst
+//! price of its approval and nowhere else. Nothing here makes a price, a signal or a rule.
 
 mod act;
 mod entry;

@@ -1,7 +1,7 @@
 //! The paper broker: straight over the simulated exchange, in process.
 //!
-//! It adds nothing to what the exchange answers; its only work is to turn an approval into the plain
-//! order that the exchange takes.
+//! It adds nothing to what the exchange answers; its only work is to turn an approval into the
+//! plain order that the exchange takes.
 
 use std::sync::Arc;
 
@@ -13,9 +13,7 @@ use crate::market::{
     UnderlyingQuote,
 };
 use crate::risk::{Approved, Proposed};
-use crate::structures::{
-    AccountSnapshot, BrokerPosition, OpenOrder, OrderRef, WhatIf,
-};
+use crate::structures::{AccountSnapshot, BrokerPosition, OpenOrder, OrderRef, WhatIf};
 
 use super::{
     Bar, Broker, BrokerError, BrokerEvent, DeliveredQuote, Dividend, Feed, FeedDescription, Rate,

@@ -41,7 +41,10 @@ impl Typed {
         match self.format {
             Format::Csv => print!("{}", sessions_csv(venue, &sessions)),
             Format::Table => {
-                println!("{:<12} {:<22} {:<22} note", "session", "market open (UTC)", "market close (UTC)");
+                println!(
+                    "{:<12} {:<22} {:<22} note",
+                    "session", "market open (UTC)", "market close (UTC)"
+                );
                 for session in &sessions {
                     println!(
                         "{:<12} {:<22} {:<22} {}",

@@ -100,8 +100,11 @@ impl Watcher for Screen {
         self.bar.suspend(|| {
             println!("{}", day_line(day, digest));
             for (time, text, times) in self.notes.drain(..) {
-                let again =
-                    if times > 1 { format!(" (and {} times more)", times - 1) } else { String::new() };
+                let again = if times > 1 {
+                    format!(" (and {} times more)", times - 1)
+                } else {
+                    String::new()
+                };
                 println!("    {time}  {text}{again}");
             }
             for (verdict, reason, times) in &day.entries {

@@ -1,5 +1,5 @@
-//! The account of a recorded market: what became of every input row, and how our Greeks compare with
-//! those of the record.
+//! The account of a recorded market: what became of every input row, and how our Greeks compare
+//! with those of the record.
 
 use super::world::World;
 

@@ -70,9 +70,7 @@ fn session_for(calendar: &Calendar, job: &Job, now: Timestamp) -> anyhow::Result
     let open = calendar.session(Venue::Xnys, today)?;
     match (&job.when, open) {
         (_, Some(session)) => Ok(session.session_date),
-        (When::OnDemand, None) => {
-            Ok(calendar.previous_session(Venue::Xnys, today)?.session_date)
-        }
+        (When::OnDemand, None) => Ok(calendar.previous_session(Venue::Xnys, today)?.session_date),
         (_, None) => {
             let next = calendar.next_session(Venue::Xnys, today)?;
             bail!(
@@ -91,7 +89,8 @@ fn build(
     calendar: &Arc<Calendar>,
     (session, now): (NaiveDate, Timestamp),
 ) -> anyhow::Result<World> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let config = SyntheticConfig {
         seed: SEED,
         first_session: session,

@@ -141,8 +141,7 @@ fn run_session(
     (session, from, until): (NaiveDate, Timestamp, Timestamp),
     watcher: &mut dyn Watcher,
 ) -> anyhow::Result<()> {
-    let mut due: std::collections::VecDeque<Occurrence> =
-        planner.occurrences(from, until)?.into();
+    let mut due: std::collections::VecDeque<Occurrence> = planner.occurrences(from, until)?.into();
     while let Some(occurrence) = due.pop_front() {
         let Some(job) = planner.jobs().get(&occurrence.job) else { continue };
         let pipeline = job.pipeline.clone();
@@ -226,8 +225,7 @@ fn sessions_of(
     ];
     while sessions.len() < order.days {
         let last = sessions.last().map_or(order.from, |session| session.session_date);
-        let next = calendar
-            .next_session(Venue::Xnys, last)?;
+        let next = calendar.next_session(Venue::Xnys, last)?;
         sessions.push(next);
     }
     Ok(sessions)
@@ -249,7 +247,8 @@ fn build_world(
     let exchange = Exchange::new(market.source, config, Arc::clone(calendar))?;
     let broker = PaperBroker::new(exchange);
     mark_home(order, home, &broker.description())?;
-    let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Buffered)))?;
+    let lake =
+        runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Buffered)))?;
     let parts = WorldParts {
         plans,
         files: set,

@@ -56,9 +56,12 @@ fn at(path: &Path) -> impl FnOnce(std::io::Error) -> FileError + '_ {
 /// Everything that is compiled in.
 pub fn shipped() -> Files {
     let mut files = Files::new();
-    for (name, folder) in
-        [("sql", &SQL), ("pipelines", &PIPELINES), ("reference", &REFERENCE), ("templates", &TEMPLATES)]
-    {
+    for (name, folder) in [
+        ("sql", &SQL),
+        ("pipelines", &PIPELINES),
+        ("reference", &REFERENCE),
+        ("templates", &TEMPLATES),
+    ] {
         take_folder(name, folder, &mut files);
     }
     files.insert("jobs.toml".to_owned(), JOBS.to_owned());
@@ -119,7 +122,8 @@ pub fn lay_out(home: &Path) -> anyhow::Result<usize> {
     for part in TOP_FILES.iter().chain(&TOP_FOLDERS) {
         if home.join(part).exists() {
             anyhow::bail!(
-                "{} is there already; init writes only into a folder without it. Move it away or choose another folder",
+                "{} is there already; init writes only into a folder without it. Move it away or \
+                 choose another folder",
                 home.join(part).display()
             );
         }

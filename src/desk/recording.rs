@@ -30,8 +30,9 @@ pub fn read_folder(folder: &Path, runtime: &Handle) -> anyhow::Result<Vec<Record
 }
 
 fn parquet_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| format!("{} cannot be read; name a folder of parquet files", folder.display()))?;
+    let entries = std::fs::read_dir(folder).with_context(|| {
+        format!("{} cannot be read; name a folder of parquet files", folder.display())
+    })?;
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| format!("{} cannot be listed", folder.display()))?.path();
@@ -77,7 +78,8 @@ fn take_rows(frame: &Rows, rows: &mut Vec<RecordedRow>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Daily bars beside the recording (`../../daily` from its folder, as the recorded data lie), before
+/// Daily bars beside the recording (`../../daily` from its folder, as the recorded data lie),
+/// before
 /// `start` and during it. Without such a folder there are none, and what needs history is
 /// unevaluable.
 ///
@@ -114,12 +116,11 @@ fn take_bars(frame: &Rows, kind: DailyKind, bars: &mut Vec<DailyBar>) -> anyhow:
     for row in frame.iter() {
         let (symbol, session) = match kind {
             DailyKind::Vix => ("VIX".to_owned(), row.date("date")?),
-            DailyKind::Etf => {
-                (row.text("symbol")?.to_owned(), row.instant("date")?.date_naive())
-            }
+            DailyKind::Etf => (row.text("symbol")?.to_owned(), row.instant("date")?.date_naive()),
         };
         let etf = kind == DailyKind::Etf;
-        let unusable = etf && ((adjusted_from..=adjusted_to).contains(&session) || session == partial);
+        let unusable =
+            etf && ((adjusted_from..=adjusted_to).contains(&session) || session == partial);
         if unusable || session < history_from {
             continue;
         }
@@ -135,11 +136,7 @@ fn take_bars(frame: &Rows, kind: DailyKind, bars: &mut Vec<DailyBar>) -> anyhow:
             low: price("low")?,
             close: price("close")?,
             volume: if etf { row.maybe_int("volume")? } else { None },
-            implied_vol: if etf {
-                row.maybe_double("iv")?.filter(|vol| *vol > 0.0)
-            } else {
-                None
-            },
+            implied_vol: if etf { row.maybe_double("iv")?.filter(|vol| *vol > 0.0) } else { None },
         });
     }
     Ok(())

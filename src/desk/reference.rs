@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn rows_are_read_and_a_faulty_one_is_named() {
         let text = "symbol,ex_date,amount_usd,certainty,source,valid_through\n\
-                    SPY,2026-03-20,1.70,estimated,\"a, b\",2026-03-20\nSPY,soon,1,declared,\"x\",2026-01-01\n";
+                    SPY,2026-03-20,1.70,estimated,\"a, b\",2026-03-20\n\
+                    SPY,soon,1,declared,\"x\",2026-01-01\n";
         let files = Files::from([(DIVIDENDS.to_owned(), text.to_owned())]);
         let faults = dividends(&files).unwrap_err();
         assert_eq!(faults.len(), 1);

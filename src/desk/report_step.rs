@@ -2,8 +2,8 @@
 //!
 //! Everything on the page is read from the lake as it stood at one instant, so that the page of a
 //! past day can be written again and is the same. A table that was never written makes its part of
-//! the page empty; the report says so. Beside payoff curves and the worst case on the grid nothing is
-//! computed here: rows are read, counted and worded.
+//! the page empty; the report says so. Beside payoff curves and the worst case on the grid nothing
+//! is computed here: rows are read, counted and worded.
 
 mod accounts;
 mod data;

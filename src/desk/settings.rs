@@ -1,7 +1,7 @@
 //! The operator's settings: as written, then checked, all faults at once, then running.
 //!
-//! Every value is written out in `deltadesk.toml`; a missing limit is an error, an unknown key is an
-//! error, and each error names the line.
+//! Every value is written out in `deltadesk.toml`; a missing limit is an error, an unknown key is
+//! an error, and each error names the line.
 
 use std::collections::BTreeMap;
 
@@ -177,7 +177,8 @@ impl Reader<'_> {
         let mut params = BTreeMap::new();
         for section in PARAM_SECTIONS {
             let Some(value) = self.table.remove(section) else {
-                let fault = format!("section [{section}] is missing; `deltadesk init` shows a whole file");
+                let fault =
+                    format!("section [{section}] is missing; `deltadesk init` shows a whole file");
                 self.faults.push(FileFault::new(FILE, 1, fault));
                 continue;
             };

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::ingest::{deliver, ops_stamp};
 use crate::lake::arrow::array::RecordBatch;
 use crate::lake::arrow::compute::concat_batches;
-use crate::lake::{Cell, Rows, Lake, TableName};
+use crate::lake::{Cell, Lake, Rows, TableName};
 use crate::pipeline::audit::first_row;
 use crate::pipeline::catalogue::Audit;
 use crate::pipeline::flush::{Flush, Flusher};
@@ -28,8 +28,13 @@ impl Step for BuildStep {
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         for (path, count) in report.rows_out.iter().filter(|(_, count)| *count > 0) {
             let hash = self.sql_hashes.get(path).cloned().unwrap_or_default();
-            let mut row: Vec<Cell> =
-                vec![path.as_str().into(), (*count as i64).into(), 0_i64.into(), hash.into(), Cell::Null];
+            let mut row: Vec<Cell> = vec![
+                path.as_str().into(),
+                (*count as i64).into(),
+                0_i64.into(),
+                hash.into(),
+                Cell::Null,
+            ];
             row.extend(ops_stamp(context.run));
             rows.push(row);
         }
@@ -76,9 +81,13 @@ impl Step for AuditStep {
                 .runtime
                 .block_on(offending_rows(context.lake, audit, context.run))
                 .with_context(|| format!("{}: the audit cannot run", audit.path))?;
-            let detail = if offenders.num_rows() == 0 { String::new() } else { first_row(&offenders) };
-            let mut row: Vec<Cell> =
-                vec![audit.name.as_str().into(), (offenders.num_rows() as i64).into(), detail.clone().into()];
+            let detail =
+                if offenders.num_rows() == 0 { String::new() } else { first_row(&offenders) };
+            let mut row: Vec<Cell> = vec![
+                audit.name.as_str().into(),
+                (offenders.num_rows() as i64).into(),
+                detail.clone().into(),
+            ];
             row.extend(ops_stamp(context.run));
             rows.push(row);
             if offenders.num_rows() > 0 {

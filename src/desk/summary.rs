@@ -47,7 +47,8 @@ pub fn day_summary(world: &World, session: NaiveDate) -> anyhow::Result<DaySumma
              select coalesce(close_rule, 'settlement') as close_rule, state, \
              cast(opened_at as date) = date '{session}' as opened_today, \
              cast(closed_at as date) = date '{session}' as closed_today, count(*) as strategies \
-             from latest where recency = 1 and state <> 'dropped' group by 1, 2, 3, 4 order by 1, 2, 3, 4"
+             from latest where recency = 1 and state <> 'dropped' \
+             group by 1, 2, 3, 4 order by 1, 2, 3, 4"
         ),
     )?;
     for row in rows.iter() {

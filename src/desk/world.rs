@@ -20,8 +20,8 @@ use crate::ingest::{
 };
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
-use crate::market::sessions::{Calendar, Venue};
 use crate::market::clock::Stopwatch;
+use crate::market::sessions::{Calendar, Venue};
 use crate::market::{Clock as _, Symbol, Timestamp, Usd, VirtualClock};
 use crate::pipeline::model::hex;
 use crate::pipeline::step::read_pipelines;
@@ -138,7 +138,8 @@ pub struct World {
 impl World {
     /// Builds every part. `runtime` does the lake's work; nothing decides on it.
     pub fn new(parts: WorldParts, runtime: Runtime) -> anyhow::Result<Self> {
-        let WorldParts { plans, files, lake, journal, broker, calendar, start, reports, pace } = parts;
+        let WorldParts { plans, files, lake, journal, broker, calendar, start, reports, pace } =
+            parts;
         let handle = runtime.handle().clone();
         let live = LiveTables::new(&plans.catalogue, &plans.settings.params, handle.clone())?;
         let broker = shared(broker);
@@ -203,8 +204,7 @@ impl World {
             }
             let run = self.run_at(&format!("work-{}", target.format("%Y%m%dT%H%M%SZ")), target)?;
             let trader = Rc::clone(&self.trader);
-            let mut context =
-                StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+            let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
             let mut trader = trader.borrow_mut();
             if trader.take_events(&mut context)? {
                 trader.reconcile(&mut context)?;
@@ -234,9 +234,9 @@ impl World {
                 .ok_or_else(|| anyhow!("no step is called {step_name}"))?;
             let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
             let stopwatch = Stopwatch::start();
-            let said = step.run(&mut context).with_context(|| {
-                format!("job run {run_id}, pipeline {name}, step {step_name}")
-            })?;
+            let said = step
+                .run(&mut context)
+                .with_context(|| format!("job run {run_id}, pipeline {name}, step {step_name}"))?;
             tracing::debug!(
                 run.id = run_id,
                 step = step_name,
@@ -281,8 +281,16 @@ impl World {
             detail.into(),
         ];
         row.extend(ops_stamp(&run));
-        let names =
-            ["job", "pipeline", "scheduled_at", "status", "detail", "as_of", "run_id", "session_date"];
+        let names = [
+            "job",
+            "pipeline",
+            "scheduled_at",
+            "status",
+            "detail",
+            "as_of",
+            "run_id",
+            "session_date",
+        ];
         deliver(&mut context, &TableName::new("ops", "job_runs"), &names, &[row])?;
         outcome
     }

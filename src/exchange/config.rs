@@ -37,16 +37,18 @@ pub struct ExchangeConfig {
 /// When orders fill. See [`super::fills`] for the rules that these numbers feed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FillModel {
-    /// A quote older than this, or one that follows a longer silence of its contract, fills nothing.
+    /// A quote older than this, or one that follows a longer silence of its contract, fills
+    /// nothing.
     pub stale_after: TimeDelta,
-    /// Fills a minute of a single-leg order that rests a hair below natural in a narrow, calm market.
+    /// Fills a minute of a single-leg order that rests a hair below natural in a narrow, calm
+    /// market.
     pub hazard_per_minute_at_natural: f64,
     /// Exponent of the position between mid (0) and natural (1); above 1 fills gather near natural.
     pub hazard_exponent: f64,
     /// The hazard is divided by the number of legs to this power.
     pub legs_exponent: f64,
-    /// Half-spread of the combo, in shares of the gross premium of its legs, at which the hazard has
-    /// fallen to 1/e of its value in a locked market.
+    /// Half-spread of the combo, in shares of the gross premium of its legs, at which the hazard
+    /// has fallen to 1/e of its value in a locked market.
     pub width_scale_ratio: f64,
     /// The hazard is divided by 1 + this times the stress of the market (0 in ordinary conditions,
     /// 9 where spreads are ten times their ordinary width).
@@ -62,7 +64,8 @@ pub struct FillModel {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MarginSettings {
     pub parameters: MarginParameters,
-    /// Buying power = available funds times this. IB: 4 intraday for margin accounts above 25,000 USD.
+    /// Buying power = available funds times this. IB: 4 intraday for margin accounts above 25,000
+    /// USD.
     pub buying_power_multiple: i64,
 }
 

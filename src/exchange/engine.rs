@@ -1,9 +1,9 @@
 //! The exchange and the paper account behind one door: time, orders, fills, settlement.
 //!
-//! Invariants: time moves only by [`Exchange::advance_to`]; the same source, configuration and calls
-//! give the same events; an order never fills on a quote received before it was submitted plus the
-//! latency; all legs of a combo fill together, in ratio, under one group id; every change of cash
-//! or of a position is an execution in the event queue, in order.
+//! Invariants: time moves only by [`Exchange::advance_to`]; the same source, configuration and
+//! calls give the same events; an order never fills on a quote received before it was submitted
+//! plus the latency; all legs of a combo fill together, in ratio, under one group id; every change
+//! of cash or of a position is an execution in the event queue, in order.
 //!
 //! It deliberately does not: hold orders past their session, accept orders outside it, liquidate a
 //! deficient account, pay interest, or know why an order was sent.

@@ -1,7 +1,7 @@
 //! The door for orders: what is refused at once, what is accepted, what a what-if answers.
 //!
-//! A refusal leaves no trace: the reference stays free, no event is queued. An accepted reference is
-//! spent for ever; the same reference again is refused each time and changes nothing.
+//! A refusal leaves no trace: the reference stays free, no event is queued. An accepted reference
+//! is spent for ever; the same reference again is refused each time and changes nothing.
 
 use rust_decimal::Decimal;
 
@@ -28,7 +28,8 @@ mod code {
 /// Most legs of a combo.
 const LEGS_MAX: usize = 4;
 
-/// Price step of a futures spread, millionths of an index point (CME, equity-index calendars: 0.05).
+/// Price step of a futures spread, millionths of an index point (CME, equity-index calendars:
+/// 0.05).
 const FUTURE_SPREAD_TICK_MICROS: i64 = 50_000;
 
 fn refuse(code: i32, reason: impl Into<String>) -> Reject {

@@ -171,7 +171,8 @@ impl HeldOption<'_> {
         format!("{}.{}.{what}", self.session.session_date, self.option.conid)
     }
 
-    /// Exercise of longs or assignment of shorts: the option goes at 0, the stock comes at the strike.
+    /// Exercise of longs or assignment of shorts: the option goes at 0, the stock comes at the
+    /// strike.
     fn delivery(&self, contracts: i64) -> Vec<(Execution, Instrument)> {
         if contracts == 0 {
             return Vec::new();

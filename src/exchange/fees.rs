@@ -1,9 +1,9 @@
 //! Commissions and regulatory fees, to the cent.
 //!
 //! Invariants: a fee is never negative and never below the exact sum of its parts (each leg of a
-//! fill is rounded up to the cent); exercise, assignment, expiry and cash settlement are free, as at
-//! IB. Deliberately absent: exchange rebates, volume tiers, and the reduced commission of options
-//! under 0.10 USD (all would lower the cost).
+//! fill is rounded up to the cent); exercise, assignment, expiry and cash settlement are free, as
+//! at IB. Deliberately absent: exchange rebates, volume tiers, and the reduced commission of
+//! options under 0.10 USD (all would lower the cost).
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,8 @@ impl FeeSchedule {
     /// IB Pro, fixed, United States.
     ///
     /// - Options: 0.65 USD a contract, at least 1.00 an order (IB, "Commissions Options", fixed).
-    ///   Options regulatory fee 0.02685 and OCC clearing 0.02 a contract, FINRA trading activity fee
+    ///   Options regulatory fee 0.02685 and OCC clearing 0.02 a contract, FINRA trading activity
+    ///   fee
     ///   0.00279 a contract sold (published pass-through rates of 2025; they change yearly). The
     ///   SEC's section 31 fee has been 0 since 14 May 2025.
     /// - Futures: IB 0.85 + CME 1.38 + NFA 0.02 = 2.25 USD an E-mini, 0.25 + 0.35 + 0.02 = 0.62 a
@@ -94,8 +95,8 @@ impl FeeSchedule {
         Ok(up_to_the_cent(exact))
     }
 
-    /// The least commission of an order in this instrument. It is charged with the first fill, where
-    /// the fee of that fill is smaller; later fills of the order pay their own fee.
+    /// The least commission of an order in this instrument. It is charged with the first fill,
+    /// where the fee of that fill is smaller; later fills of the order pay their own fee.
     pub fn order_min(&self, instrument: &Instrument) -> Usd {
         match instrument {
             Instrument::Option(_) => self.option_order_min,

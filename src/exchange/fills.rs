@@ -3,7 +3,8 @@
 //! Rules, for BUY combos with signed legs:
 //! - *Natural* is what taking costs: asks of the legs bought less bids of the legs sold. *Far* is
 //!   the other side, *mid* half way between.
-//! - Marketable when it, or its price, becomes effective: filled at natural, up to the displayed size of the scarcest leg.
+//! - Marketable when it, or its price, becomes effective: filled at natural, up to the displayed
+//!   size of the scarcest leg.
 //! - Resting, and natural has come down to its limit: filled at its limit, up to the same size.
 //! - Resting between mid and natural: filled at its limit by a hazard that rises towards natural
 //!   and falls with the number of legs, the combo's relative width and the market's stress. At mid
@@ -288,7 +289,8 @@ mod tests {
             let net = market.natural.to_f64() + share * (far - market.natural).to_f64();
             let net = price((net * 100.0).round() / 100.0);
             let prices = leg_prices(&markets, net).unwrap();
-            let sum: Price = markets.iter().zip(&prices).map(|(leg, one)| one.times(leg.ratio)).sum();
+            let parts = markets.iter().zip(&prices).map(|(leg, one)| one.times(leg.ratio));
+            let sum: Price = parts.sum();
             prop_assert_eq!(sum, net);
             let slack = price(0.01).times(markets.iter().map(|leg| leg.ratio.abs()).sum());
             for (leg, one) in markets.iter().zip(&prices) {

@@ -1,9 +1,9 @@
 //! A recorded chain as a market: each row delivered once, at its time, and the latest usable quote
 //! of each contract standing for matching.
 //!
-//! Invariants: what is answered depends on the record and on the instant reached only; a contract is
-//! known from its first row on, never before; a row that says "no quote" ends the quote before it.
-//! Session dates are those of the calendar on which the record has rows; every other date is an
+//! Invariants: what is answered depends on the record and on the instant reached only; a contract
+//! is known from its first row on, never before; a row that says "no quote" ends the quote before
+//! it. Session dates are those of the calendar on which the record has rows; every other date is an
 //! outage. Spot and closes come from parity, rates from boxes; dividends and bars are handed in.
 //!
 //! It deliberately has no futures, no quotes of stock (so stock cannot be traded here), no sizes
@@ -212,8 +212,8 @@ impl RecordedMarket {
         }
     }
 
-    /// Measures the rates at each grid instant up to `until`, on the rows delivered so far. What lies
-    /// further behind the last row than a quote may be old finds nothing and is passed over.
+    /// Measures the rates at each grid instant up to `until`, on the rows delivered so far. What
+    /// lies further behind the last row than a quote may be old finds nothing and is passed over.
     fn measure_to(&mut self, until: Timestamp) {
         let last_row = self.next_row.checked_sub(1).and_then(|last| self.rows.get(last));
         let Some(last_row) = last_row.map(|row| row.received_at) else {

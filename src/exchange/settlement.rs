@@ -61,7 +61,8 @@ impl Movement<'_> {
 }
 
 impl Exchange {
-    /// Before the open: pending settlements first, so that their stock is held when dividends go ex.
+    /// Before the open: pending settlements first, so that their stock is held when dividends go
+    /// ex.
     pub(super) fn report(&mut self, session: Session) {
         let (due, later): (Vec<_>, Vec<_>) =
             self.pending.drain(..).partition(|pending| pending.report_at <= self.now);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::broker::{Broker, DeliveredQuote, Feed};
 use crate::lake::{Cell, TableName};
-use crate::market::{ConId, OptionContract, OptionQuote, Symbol, Timestamp, TwoSided, UnderlyingQuote};
+use crate::market::{
+    ConId, OptionContract, OptionQuote, Symbol, Timestamp, TwoSided, UnderlyingQuote,
+};
 use crate::pipeline::{Run, Step, StepContext};
 
 use super::universe::{Window, select};
@@ -148,10 +150,8 @@ impl<B: Broker + Feed> ChainsStep<B> {
         context: &mut StepContext<'_>,
         delivered: &[DeliveredQuote],
     ) -> anyhow::Result<Vec<String>> {
-        let contracts: BTreeMap<ConId, Arc<OptionContract>> = delivered
-            .iter()
-            .map(|row| (row.contract.conid, Arc::clone(&row.contract)))
-            .collect();
+        let contracts: BTreeMap<ConId, Arc<OptionContract>> =
+            delivered.iter().map(|row| (row.contract.conid, Arc::clone(&row.contract))).collect();
         self.describe(context, &contracts.into_values().collect::<Vec<_>>())?;
         let mut rows = Vec::new();
         let mut counts: BTreeMap<Symbol, Completeness> = BTreeMap::new();

@@ -165,7 +165,8 @@ impl<F: Feed> ReferenceStep<F> {
     }
 
     fn bars(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
-        let mut bars = if self.delivered.is_empty() { self.feed.borrow().history() } else { Vec::new() };
+        let mut bars =
+            if self.delivered.is_empty() { self.feed.borrow().history() } else { Vec::new() };
         for symbol in &self.bar_symbols {
             bars.extend(self.feed.borrow().daily_bar(symbol, context.run.session_date));
         }

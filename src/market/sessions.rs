@@ -2,14 +2,15 @@
 //! contracts that trade in them expire.
 //!
 //! Invariants: every instant is UTC; the hours are kept in New York time, so daylight saving moves
-//! the UTC instants and nothing else; the sessions of a venue are ordered and disjoint; a date outside
-//! [`FIRST_DATE`]..=[`LAST_DATE`] is an error, never a guess. Days follow rules, and what rules cannot
-//! know (storms, days of mourning) is a row of `reference/session_overrides.csv` that quotes its source.
+//! the UTC instants and nothing else; the sessions of a venue are ordered and disjoint; a date
+//! outside [`FIRST_DATE`]..=[`LAST_DATE`] is an error, never a guess. Days follow rules, and what
+//! rules cannot know (storms, days of mourning) is a row of `reference/session_overrides.csv` that
+//! quotes its source.
 //!
 //! Deliberately absent: overnight sessions of the options venues, halts within a session, and the
-//! hours of CME before 21 September 2015 to the quarter of an hour: until 16 November 2012 its trading
-//! day turned at 16:15 New York time, and from then on it ended at 17:15, while this calendar says
-//! 17:00 as the reference calendar does.
+//! hours of CME before 21 September 2015 to the quarter of an hour: until 16 November 2012 its
+//! trading day turned at 16:15 New York time, and from then on it ended at 17:15, while this
+//! calendar says 17:00 as the reference calendar does.
 
 mod calendar;
 mod expiry;

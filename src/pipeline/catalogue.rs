@@ -80,7 +80,8 @@ impl Catalogue {
         } else if std::path::Path::new(path).extension().is_some_and(|kind| kind == "sql") {
             self.models.push(Model::parse(path, text)?);
         } else {
-            let fault = "only .sql, .test.toml and .audit.sql files belong under sql/; move it away";
+            let fault =
+                "only .sql, .test.toml and .audit.sql files belong under sql/; move it away";
             return Err(FileFault::new(path, 1, fault));
         }
         Ok(())
@@ -146,7 +147,9 @@ pub fn lineage(session: &SessionContext, models: &[Model]) -> anyhow::Result<Vec
             .iter()
             .copied()
             .filter(|index| {
-                waits.get(*index).is_some_and(|reads| reads.iter().all(|read| !unmade.contains(read)))
+                waits
+                    .get(*index)
+                    .is_some_and(|reads| reads.iter().all(|read| !unmade.contains(read)))
             })
             .collect();
         if ready.is_empty() {
@@ -155,7 +158,10 @@ pub fn lineage(session: &SessionContext, models: &[Model]) -> anyhow::Result<Vec
                 .filter_map(|index| models.get(*index))
                 .map(|model| model.path.as_str())
                 .collect();
-            anyhow::bail!("these models wait for each other: {}; break the circle", stuck.join(", "));
+            anyhow::bail!(
+                "these models wait for each other: {}; break the circle",
+                stuck.join(", ")
+            );
         }
         for index in ready {
             left.remove(&index);

@@ -109,4 +109,3 @@ fn sorted(rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
     }
     Ok(take_record_batch(rows, &lexsort_to_indices(&columns, None)?)?)
 }
-

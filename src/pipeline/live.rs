@@ -13,9 +13,7 @@ use tokio::runtime::Handle;
 use crate::lake::arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use crate::lake::arrow::compute::concat_batches;
 use crate::lake::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use crate::lake::{
-    LiveTable, PreparedQuery, SessionContext, TableName, TableSpec, new_session,
-};
+use crate::lake::{LiveTable, PreparedQuery, SessionContext, TableName, TableSpec, new_session};
 
 use crate::market::clock::Stopwatch;
 
@@ -93,7 +91,8 @@ impl LiveTables {
         tables.register_params(params)?;
         for (name, contract) in &catalogue.contracts {
             let schema = nullable(contract.spec.arrow_schema());
-            let slot = Slot::new(schema, contract.live.clone(), contract.key.clone(), Storage::Lake);
+            let slot =
+                Slot::new(schema, contract.live.clone(), contract.key.clone(), Storage::Lake);
             tables.register(name, slot)?;
             tables.contracts.insert(name.clone(), contract.spec.clone());
         }
@@ -127,7 +126,9 @@ impl LiveTables {
         let columns: Vec<ArrayRef> = schema
             .fields()
             .iter()
-            .map(|field| Arc::new(Float64Array::from(vec![params.0.get(field.name()).copied()])) as _)
+            .map(|field| {
+                Arc::new(Float64Array::from(vec![params.0.get(field.name()).copied()])) as _
+            })
             .collect();
         if !columns.is_empty() {
             table.set(vec![RecordBatch::try_new(Arc::clone(schema), columns)?]);
@@ -146,7 +147,8 @@ impl LiveTables {
 
     /// Makes the table hold exactly these rows; for tests of single models.
     pub fn hold(&mut self, table: &TableName, rows: RecordBatch) -> anyhow::Result<()> {
-        let slot = self.slots.get_mut(table).ok_or_else(|| anyhow!("no table is called {table}"))?;
+        let slot =
+            self.slots.get_mut(table).ok_or_else(|| anyhow!("no table is called {table}"))?;
         slot.held = vec![rows];
         slot.publish();
         Ok(())
@@ -255,7 +257,8 @@ impl LiveTables {
 
     /// New rows from the desk's own hands: visible to the next build, kept for the lake.
     pub fn deliver(&mut self, table: &TableName, rows: &RecordBatch) -> anyhow::Result<()> {
-        let slot = self.slots.get_mut(table).ok_or_else(|| anyhow!("no table is called {table}"))?;
+        let slot =
+            self.slots.get_mut(table).ok_or_else(|| anyhow!("no table is called {table}"))?;
         slot.take(rows).with_context(|| format!("rows for {table} do not fit its columns"))
     }
 
@@ -375,7 +378,9 @@ impl LiveTables {
     ) -> Vec<(TableName, SchemaRef, Vec<RecordBatch>)> {
         self.slots
             .iter_mut()
-            .filter(|(name, slot)| slot.storage == Storage::Lake && !slot.pending.is_empty() && wanted(name))
+            .filter(|(name, slot)| {
+                slot.storage == Storage::Lake && !slot.pending.is_empty() && wanted(name)
+            })
             .map(|(name, slot)| {
                 (name.clone(), Arc::clone(&slot.schema), std::mem::take(&mut slot.pending))
             })

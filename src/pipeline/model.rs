@@ -100,8 +100,21 @@ impl FileFault {
 }
 
 const HEADER_KEYS: [&str; 15] = [
-    "about", "grain", "key", "owner", "freshness", "kind", "live", "engine", "priority", "params",
-    "requires", "uses", "formula", "audit", "reads",
+    "about",
+    "grain",
+    "key",
+    "owner",
+    "freshness",
+    "kind",
+    "live",
+    "engine",
+    "priority",
+    "params",
+    "requires",
+    "uses",
+    "formula",
+    "audit",
+    "reads",
 ];
 
 /// The `-- key: value` lines at the top of a file. A line without a key continues the one before.
@@ -152,7 +165,8 @@ pub fn parse_retention(path: &str, text: &str) -> Result<Retention, FileFault> {
                 path,
                 1,
                 format!(
-                    "`live: {other}` is unknown; use batch, run, session, history or `latest by <columns>`"
+                    "`live: {other}` is unknown; use batch, run, session, history or \
+                     `latest by <columns>`"
                 ),
             )),
         },
@@ -183,16 +197,20 @@ impl Model {
         let header = parse_header(path, sql)?;
         let need = |key: &str| {
             header.get(key).cloned().ok_or_else(|| {
-                FileFault::new(path, 1, format!("header key `{key}` is missing; add `-- {key}: ..`"))
+                FileFault::new(
+                    path,
+                    1,
+                    format!("header key `{key}` is missing; add `-- {key}: ..`"),
+                )
             })
         };
         for key in ["about", "grain", "owner"] {
             need(key)?;
         }
         let priority = || {
-            need("priority")?.parse::<i64>().map_err(|_| {
-                FileFault::new(path, 1, "header key `priority` is not a whole number")
-            })
+            need("priority")?
+                .parse::<i64>()
+                .map_err(|_| FileFault::new(path, 1, "header key `priority` is not a whole number"))
         };
         let (table, role, kind, live) = match folder {
             "rules" => (
@@ -214,7 +232,8 @@ impl Model {
                 parse_retention(path, &need("live")?)?,
             ),
             other => {
-                let fault = format!("folder `{other}` holds no models; use silver, gold, rules or entries");
+                let fault =
+                    format!("folder `{other}` holds no models; use silver, gold, rules or entries");
                 return Err(FileFault::new(path, 1, fault));
             }
         };
@@ -238,7 +257,8 @@ impl Model {
 mod tests {
     use super::*;
 
-    const SOUND: &str = "-- about: a\n-- grain: one row a symbol\n-- key: symbol, as_of\n-- owner: o\n-- kind: snapshot\n-- live: run\nselect 1 as one\n";
+    const SOUND: &str = "-- about: a\n-- grain: one row a symbol\n-- key: symbol, as_of\n\
+                         -- owner: o\n-- kind: snapshot\n-- live: run\nselect 1 as one\n";
 
     #[test]
     fn a_sound_header_is_read() {

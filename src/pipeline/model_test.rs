@@ -57,7 +57,8 @@ pub fn run_tests(
     model_path: &str,
     test_text: &str,
 ) -> anyhow::Result<usize> {
-    let file: TestFile = toml::from_str(test_text).with_context(|| format!("{model_path}: test"))?;
+    let file: TestFile =
+        toml::from_str(test_text).with_context(|| format!("{model_path}: test"))?;
     let mut failures = Vec::new();
     for case in &file.test {
         if let Err(failure) = run_case(tables, params, model_path, case) {
@@ -170,8 +171,11 @@ fn compare(got: &RecordBatch, expect: &Expect) -> anyhow::Result<()> {
         .collect();
     let schema = Arc::new(Schema::new(fields));
     let wanted = as_json(&rows_from(&schema, &expect.rows).context("expected rows")?)?;
-    let columns: Vec<usize> =
-        schema.fields().iter().map(|field| got.schema().index_of(field.name())).collect::<Result<_, _>>()?;
+    let columns: Vec<usize> = schema
+        .fields()
+        .iter()
+        .map(|field| got.schema().index_of(field.name()))
+        .collect::<Result<_, _>>()?;
     let found = as_json(&got.project(&columns)?)?;
     if found.len() != wanted.len() {
         bail!("{} rows instead of {}: {found:?}", found.len(), wanted.len());
@@ -193,9 +197,9 @@ fn alike(found: &serde_json::Value, wanted: &serde_json::Value, tolerance: f64) 
             _ => false,
         },
         (Value::Object(a), Value::Object(b)) => {
-            b.iter().all(|(key, wanted)| {
-                alike(a.get(key).unwrap_or(&Value::Null), wanted, tolerance)
-            }) && a.keys().all(|key| b.contains_key(key))
+            b.iter()
+                .all(|(key, wanted)| alike(a.get(key).unwrap_or(&Value::Null), wanted, tolerance))
+                && a.keys().all(|key| b.contains_key(key))
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b, tolerance))

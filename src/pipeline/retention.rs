@@ -61,8 +61,7 @@ pub fn without(
     offenders: &RecordBatch,
     key: &[String],
 ) -> Result<(RecordBatch, RecordBatch), ArrowError> {
-    let bad: std::collections::BTreeSet<Vec<u8>> =
-        key_rows(offenders, key)?.into_iter().collect();
+    let bad: std::collections::BTreeSet<Vec<u8>> = key_rows(offenders, key)?.into_iter().collect();
     let keep: BooleanArray =
         key_rows(rows, key)?.iter().map(|key| Some(!bad.contains(key))).collect();
     let drop: BooleanArray = keep.iter().map(|kept| kept.map(|kept| !kept)).collect();

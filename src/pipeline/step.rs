@@ -49,7 +49,11 @@ pub fn read_pipelines(
                 faults.extend(unknown.map(|step| {
                     let line = line_of(text, step);
                     let known = known_steps.join(", ");
-                    FileFault::new(path, line, format!("no step is called `{step}`; there are {known}"))
+                    FileFault::new(
+                        path,
+                        line,
+                        format!("no step is called `{step}`; there are {known}"),
+                    )
                 }));
                 pipelines.insert(name.to_owned(), pipeline);
             }
@@ -85,7 +89,8 @@ mod tests {
 
     #[test]
     fn broken_toml_names_its_line() {
-        let files = Files::from([("pipelines/a.toml".to_owned(), "about = \"x\"\nsteps = [\n".to_owned())]);
+        let files =
+            Files::from([("pipelines/a.toml".to_owned(), "about = \"x\"\nsteps = [\n".to_owned())]);
         let faults = read_pipelines(&files, &[]).unwrap_err();
         assert!(faults.iter().all(|fault| fault.path == "pipelines/a.toml" && fault.line >= 2));
     }

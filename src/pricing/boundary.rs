@@ -3,15 +3,15 @@
 //!
 //! The equation is FP-A of Andersen, Lake and Offengenden, "High-performance American option
 //! pricing" (2016): the delta at the boundary is -1. Time runs backwards from expiry: B(t) is the
-//! boundary t years before it. It is carried as its depth below its top, ln(B(0) / B(t)), a function
-//! of sqrt(t) interpolated at Chebyshev nodes. Three changes to the paper: the depth is interpolated
-//! and not its square, which goes wrong where the yield is just above the rate; inside an integral
-//! the two parts of a time are t sin^2 and t cos^2 of one angle, which keeps the square roots of both
-//! smooth; and the nodes are solved together by Newton's method, because the fixed-point iteration
-//! of the paper diverges where the drift outweighs the volatility.
+//! boundary t years before it. It is carried as its depth below its top, ln(B(0) / B(t)), a
+//! function of sqrt(t) interpolated at Chebyshev nodes. Three changes to the paper: the depth is
+//! interpolated and not its square, which goes wrong where the yield is just above the rate; inside
+//! an integral the two parts of a time are t sin^2 and t cos^2 of one angle, which keeps the square
+//! roots of both smooth; and the nodes are solved together by Newton's method, because the
+//! fixed-point iteration of the paper diverges where the drift outweighs the volatility.
 //!
-//! Invariants: depths at the nodes are within [0, depth of the perpetual boundary] and finite; where
-//! Newton's method does not converge there is no curve, except that a shallow boundary may be
+//! Invariants: depths at the nodes are within [0, depth of the perpetual boundary] and finite;
+//! where Newton's method does not converge there is no curve, except that a shallow boundary may be
 //! approximate. Not here: calls (by symmetry a call is the put with spot and strike exchanged and
 //! rate and yield exchanged), puts never exercised early, and those with two boundaries; callers
 //! sort these out.

@@ -2,8 +2,8 @@
 //! Li, "Analytical approximations for the critical stock prices of American options" (2009), one
 //! unknown solved by Newton's method.
 //!
-//! It is within about 2 % of the depth of the boundary. It starts the exact iteration, and stands in
-//! for its result only where `boundary` says so.
+//! It is within about 2 % of the depth of the boundary. It starts the exact iteration, and stands
+//! in for its result only where `boundary` says so.
 
 use core::f64::consts::PI;
 
@@ -76,7 +76,8 @@ impl QdPlus {
         let Put { rate, dividend_yield, vol, .. } = *put;
         let variance = vol * vol;
         let discount = libm::exp(-rate * time);
-        // The letters of the paper, with h / rate in the place of h so that a rate of 0 is no limit:
+        // The letters of the paper, with h / rate in the place of h so that a rate of 0 is no
+        // limit:
         // `ratio` is alpha / h, `slope` is alpha times the derivative of lambda in h.
         let length = if rate > 0.0 { -libm::expm1(-rate * time) / rate } else { time };
         let ratio = 2.0 / (variance * length);

@@ -8,12 +8,12 @@
 //! E integral_0^T e^(-rt) (rK - qS) 1{S < B(T - t)} dt,   B <= X = K min(1, r/q).
 //! ```
 //!
-//! Where S < X <= K the bracket is at most (r + max(-q, 0)) K, so with p(t) = P(S_t < X) = N(-d(t)),
-//! d(t) = (ln(S/X) + (r - q - vol^2/2) t) / (vol sqrt t), the premium is at most
-//! (r + max(-q, 0)) K integral e^(-rt) p(t) dt. The integral is cut into equal panels and p replaced
-//! by its largest value in each: d is smallest where its derivative vanishes, or at the end of the
-//! panel nearer to there. Where S <= X, p is replaced by 1. Without the probability this is
-//! K (1 - e^(-rT)) for a put and S (1 - e^(-qT)) for a call.
+//! Where S < X <= K the bracket is at most (r + max(-q, 0)) K, so with p(t) = P(S_t < X) =
+//! N(-d(t)), d(t) = (ln(S/X) + (r - q - vol^2/2) t) / (vol sqrt t), the premium is at most
+//! (r + max(-q, 0)) K integral e^(-rt) p(t) dt. The integral is cut into equal panels and p
+//! replaced by its largest value in each: d is smallest where its derivative vanishes, or at the
+//! end of the panel nearer to there. Where S <= X, p is replaced by 1. Without the probability this
+//! is K (1 - e^(-rT)) for a put and S (1 - e^(-qT)) for a call.
 
 use super::Bsm;
 use super::american::Exercise;

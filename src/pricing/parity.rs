@@ -1,14 +1,14 @@
 //! What the chain of one expiry says about its own forward and rate, by put-call parity:
 //! call - put = D (F - strike), D the discount factor, F the forward.
 //!
-//! [`parity_forward`] takes the rate as given and reads the forward; [`box_rate`] reads both from the
-//! slope over strikes, as box spreads would. Parity is exact for European exercise. For American
-//! exercise both are estimates, biased by the early exercise of the side in the money: near the money
-//! by a few cents a share for short lives, and the bias is not in the stated error.
+//! [`parity_forward`] takes the rate as given and reads the forward; [`box_rate`] reads both from
+//! the slope over strikes, as box spreads would. Parity is exact for European exercise. For
+//! American exercise both are estimates, biased by the early exercise of the side in the money:
+//! near the money by a few cents a share for short lives, and the bias is not in the stated error.
 //!
 //! Deliberately not here: which quotes are fresh or two-sided. Callers hand in pairs whose call and
-//! put were both quoted on both sides; a pair with a number that is not finite, a strike not above 0
-//! or a negative spread is left out.
+//! put were both quoted on both sides; a pair with a number that is not finite, a strike not above
+//! 0 or a negative spread is left out.
 
 /// Mid prices of the call and the put at one strike, USD a share, and half their bid-ask spreads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -194,8 +194,8 @@ struct Line {
 }
 
 impl Line {
-    /// `None` if all strikes are the same. Errors are those of the weights, or larger in the measure
-    /// in which the points scatter more than the weights say.
+    /// `None` if all strikes are the same. Errors are those of the weights, or larger in the
+    /// measure in which the points scatter more than the weights say.
     fn fit(pairs: &[&ParityPair]) -> Option<Self> {
         let total = |of: &dyn Fn(&ParityPair) -> f64| -> f64 {
             pairs.iter().map(|pair| pair.weight() * of(pair)).sum()
@@ -337,7 +337,9 @@ mod tests {
         }
 
         #[test]
-        fn the_median_is_among_the_values(values in prop::collection::vec((-9.0..9.0_f64, 0.1..5.0_f64), 1..30)) {
+        fn the_median_is_among_the_values(
+            values in prop::collection::vec((-9.0..9.0_f64, 0.1..5.0_f64), 1..30)
+        ) {
             let median = weighted_median(&values).unwrap();
             let below: f64 = values.iter().filter(|v| v.0 < median).map(|v| v.1).sum();
             let above: f64 = values.iter().filter(|v| v.0 > median).map(|v| v.1).sum();

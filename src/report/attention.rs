@@ -1,8 +1,8 @@
 //! What needs a person: everything of the day that is not as it should be, worst first.
 
 use super::input::{
-    AlertState, DailyReport, DifferenceState, EquityPoint, LimitUnit, LimitUse, PnlPartKind,
-    Severity, SourceHealth,
+    AlertState, DailyReport, DifferenceState, EquityPoint, LimitKind, LimitUnit, LimitUse,
+    PnlPartKind, Severity, SourceHealth,
 };
 use super::text;
 
@@ -146,6 +146,7 @@ fn risk(report: &DailyReport, found: &mut Vec<Attention>) {
         let used = text::or_unknown(limit.used, |used| limit_number(limit.unit, used));
         match limit_state(limit) {
             LimitState::Within => {}
+            LimitState::Near if limit.kind == LimitKind::Budget => {}
             LimitState::Near => {
                 let text = format!("{} is near its limit: {used} of {most}", limit.name);
                 note(found, Severity::Warning, text);

@@ -269,10 +269,20 @@ pub struct OrderRow {
 pub struct LimitUse {
     pub name: String,
     pub unit: LimitUnit,
+    pub kind: LimitKind,
     /// Judged by its size, whatever its sign; nothing where it cannot be evaluated.
     pub used: Option<f64>,
     /// Positive; what is used may reach it and not pass it.
     pub limit: f64,
+}
+
+/// What being near a limit means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind {
+    /// It should stay far; near it asks for attention.
+    Guard,
+    /// Sizing fills it up on purpose; only beyond it asks for attention.
+    Budget,
 }
 
 /// How a limit's numbers read.

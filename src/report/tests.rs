@@ -66,6 +66,18 @@ fn what_is_wrong_stands_first_and_a_quiet_day_asks_for_nothing() {
 }
 
 #[test]
+fn a_budget_may_be_used_up_and_not_passed() {
+    let told = |used| {
+        let mut day = quiet_day();
+        let budget =
+            LimitUse { kind: LimitKind::Budget, used, limit: 1.0, ..day.limits[0].clone() };
+        day.limits = vec![budget];
+        attention(&day).len()
+    };
+    assert_eq!([told(Some(0.99)), told(Some(1.01)), told(None)], [0, 1, 1]);
+}
+
+#[test]
 fn what_was_not_looked_at_is_not_well() {
     let told = |change: fn(&mut DailyReport)| {
         let mut report = quiet_day();
@@ -95,7 +107,13 @@ fn what_was_not_looked_at_is_not_well() {
 #[test]
 fn a_limit_of_nothing_and_a_number_that_is_none_are_not_within() {
     let mut report = quiet_day();
-    let limit = |used| LimitUse { name: "L".to_owned(), unit: LimitUnit::Usd, used, limit: 0.0 };
+    let limit = |used| LimitUse {
+        name: "L".to_owned(),
+        unit: LimitUnit::Usd,
+        kind: LimitKind::Guard,
+        used,
+        limit: 0.0,
+    };
     report.limits = vec![limit(Some(0.0))];
     assert_eq!(attention(&report), vec![]);
     for used in [None, Some(f64::NAN), Some(1.0), Some(-1.0), Some(f64::INFINITY)] {

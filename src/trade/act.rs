@@ -172,7 +172,8 @@ impl<B: Broker + Feed> Trader<B> {
         };
         let quantity = combos_of(decision.fraction, row.quantity);
         let structure = StructureKind::from_name(&row.structure).unwrap_or(StructureKind::Other);
-        let terms = Terms { purpose: Purpose::Close, quantity, worst, mid: net.mid, structure, tick };
+        let terms =
+            Terms { purpose: Purpose::Close, quantity, worst, mid: net.mid, structure, tick };
         let proposed = self.propose(decision, legs, &terms)?;
         Ok(Ok(Plan {
             proposed,
@@ -399,8 +400,11 @@ fn refusal_text(verdict: &Verdict) -> String {
             let number = |value: Option<f64>| {
                 value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.4}"))
             };
-            let reason =
-                if result.reason.is_empty() { String::new() } else { format!(": {}", result.reason) };
+            let reason = if result.reason.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", result.reason)
+            };
             format!(
                 "{} {} {} (measured {}, limit {} {}){reason}",
                 result.check_id,
@@ -440,9 +444,7 @@ fn decisions_of(context: &StepContext<'_>) -> anyhow::Result<Vec<Decision>> {
             margin: row.maybe_usd("margin_usd")?,
         });
     }
-    decisions.sort_by(|a, b| {
-        b.urgency.cmp(&a.urgency).then_with(|| a.id.cmp(&b.id))
-    });
+    decisions.sort_by(|a, b| b.urgency.cmp(&a.urgency).then_with(|| a.id.cmp(&b.id)));
     Ok(decisions)
 }
 

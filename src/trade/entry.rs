@@ -64,11 +64,8 @@ impl<B: Broker + Feed> Trader<B> {
         let limits = &self.settings.limits;
         let missing = |what: &str| Skipped(format!("{what} is unknown"));
         let equity = gathered.account.equity().ok_or_else(|| missing("equity"))?;
-        let excess = gathered
-            .account
-            .excess_liquidity
-            .ok_or_else(|| missing("excess liquidity"))?
-            .to_f64();
+        let excess =
+            gathered.account.excess_liquidity.ok_or_else(|| missing("excess liquidity"))?.to_f64();
         let symbol = symbol_of(decision);
         let cluster = limits
             .cluster_of(&symbol)

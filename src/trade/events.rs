@@ -122,11 +122,7 @@ impl<B: Broker + Feed> Trader<B> {
         ]
     }
 
-    fn execution_cells(
-        &self,
-        execution: &Execution,
-        context: &StepContext<'_>,
-    ) -> Vec<Cell> {
+    fn execution_cells(&self, execution: &Execution, context: &StepContext<'_>) -> Vec<Cell> {
         let instrument = self.broker.borrow().contract(execution.conid);
         vec![
             execution.exec_id.as_str().into(),

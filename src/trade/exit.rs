@@ -36,8 +36,7 @@ impl NetQuote {
     pub fn mid_plus(&self, share: f64, tick: Price) -> Option<Price> {
         let share = Decimal::try_from(share).ok()?;
         let exact = self.mid.decimal() + self.half_width.decimal() * share;
-        (tick > Price::ZERO)
-            .then(|| Price::new((exact / tick.decimal()).floor() * tick.decimal()))
+        (tick > Price::ZERO).then(|| Price::new((exact / tick.decimal()).floor() * tick.decimal()))
     }
 }
 

@@ -69,7 +69,11 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    pub fn gate<'a>(&'a self, limits: &'a RiskLimits, what_if: Option<&'a WhatIf>) -> GateInputs<'a> {
+    pub fn gate<'a>(
+        &'a self,
+        limits: &'a RiskLimits,
+        what_if: Option<&'a WhatIf>,
+    ) -> GateInputs<'a> {
         GateInputs {
             now: self.now,
             session_date: self.session_date,
@@ -234,11 +238,11 @@ impl<B: Broker + Feed> Trader<B> {
         };
         let rates = legs
             .iter()
-            .all(|leg| market.legs.get(&leg.instrument.conid()).is_some_and(|leg| leg.rate.is_some()))
+            .all(|leg| {
+                market.legs.get(&leg.instrument.conid()).is_some_and(|leg| leg.rate.is_some())
+            })
             .then_some(());
-        let undisputed = symbol
-            .is_some_and(|symbol| !self.blocked.contains(symbol))
-            .then_some(());
+        let undisputed = symbol.is_some_and(|symbol| !self.blocked.contains(symbol)).then_some(());
         vec![
             RequiredInput { name: "risk-free rate of each leg", presence: present(rates) },
             RequiredInput {
@@ -269,10 +273,8 @@ fn activity(
             sent_at: order.created_at,
         })
         .collect();
-    let expiries: BTreeMap<&str, NaiveDate> = held
-        .iter()
-        .filter_map(|leg| Some((leg.strategy_id.as_str(), leg.expiry_date?)))
-        .collect();
+    let expiries: BTreeMap<&str, NaiveDate> =
+        held.iter().filter_map(|leg| Some((leg.strategy_id.as_str(), leg.expiry_date?))).collect();
     let week = Duration::days(limits.exposure.week_days);
     let opened = strategies
         .iter()
@@ -289,4 +291,3 @@ fn activity(
     let known_refs = orders.iter().map(|order| order.order_ref.clone()).collect();
     Activity { recent, known_refs, opened }
 }
-

@@ -33,8 +33,7 @@ pub fn market_view(context: &StepContext<'_>) -> anyhow::Result<MarketView> {
             spots.insert(Symbol::new(row.text("symbol")?), spot);
         }
     }
-    let underlyings =
-        Rows::new(context.live.rows(&TableName::new("silver", "underlying_quotes"))?);
+    let underlyings = Rows::new(context.live.rows(&TableName::new("silver", "underlying_quotes"))?);
     for row in underlyings.iter() {
         if let Some(price) = row.maybe_price("price")? {
             spots.insert(Symbol::new(row.text("symbol")?), price);

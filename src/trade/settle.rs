@@ -81,8 +81,8 @@ const RECONCILIATION: [&str; 11] = [
 ];
 
 impl<B: Broker + Feed> Trader<B> {
-    /// Holds the broker's positions and cash against the strategies'. A difference blocks entries in
-    /// its underlying and raises an alert; where all agrees one row says `clean`.
+    /// Holds the broker's positions and cash against the strategies'. A difference blocks entries
+    /// in its underlying and raises an alert; where all agrees one row says `clean`.
     pub fn reconcile(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let broker = self.broker_books()?;
         let desk = self.desk_books()?;
@@ -108,7 +108,10 @@ impl<B: Broker + Feed> Trader<B> {
             };
             self.alert(&alert, context.run.as_of)?;
         }
-        Ok(differences.iter().map(|difference| format!("reconciliation: {}", text_of(difference))).collect())
+        Ok(differences
+            .iter()
+            .map(|difference| format!("reconciliation: {}", text_of(difference)))
+            .collect())
     }
 
     fn broker_books(&self) -> anyhow::Result<Books> {
@@ -178,9 +181,7 @@ fn rows_of(differences: &[Difference]) -> Vec<Vec<Cell>> {
         .iter()
         .map(|difference| {
             let (theirs, ours) = match difference.conid {
-                Some(_) => {
-                    (difference.broker_quantity as f64, difference.desk_quantity as f64)
-                }
+                Some(_) => (difference.broker_quantity as f64, difference.desk_quantity as f64),
                 None => (difference.cash.to_f64(), 0.0),
             };
             vec![
@@ -201,11 +202,16 @@ fn text_of(difference: &Difference) -> String {
         Some(conid) => format!(
             "{}: contract {conid} {}: the broker holds {}, our strategies {}",
             difference.kind.as_str(),
-            difference.symbol.as_ref().map_or("of an unknown underlying", crate::market::Symbol::as_str),
+            difference
+                .symbol
+                .as_ref()
+                .map_or("of an unknown underlying", crate::market::Symbol::as_str),
             difference.broker_quantity,
             difference.desk_quantity
         ),
-        None => format!("cash: the broker has {} USD more than our executions leave", difference.cash),
+        None => {
+            format!("cash: the broker has {} USD more than our executions leave", difference.cash)
+        }
     }
 }
 

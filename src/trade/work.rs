@@ -8,7 +8,7 @@ use crate::broker::{Broker, BrokerError, Feed};
 use crate::market::{Price, Timestamp, Usd};
 use crate::pipeline::StepContext;
 use crate::risk::{Mandate, Outcome, WorkingOrder, nearest_expiry};
-use crate::structures::{OrderState, OrderRef, Purpose};
+use crate::structures::{OrderRef, OrderState, Purpose};
 
 use super::{Alert, Trader};
 
@@ -179,7 +179,10 @@ impl<B: Broker + Feed> Trader<B> {
             order.strategy_id == strategy_id
                 && matches!(
                     order.state,
-                    OrderState::Approved | OrderState::Sent | OrderState::Working | OrderState::Unknown
+                    OrderState::Approved
+                        | OrderState::Sent
+                        | OrderState::Working
+                        | OrderState::Unknown
                 )
         }))
     }

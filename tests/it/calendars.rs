@@ -19,8 +19,8 @@ const NOTICES: [(Venue, &str, &str); 2] = [
     (
         Venue::CmeEquityFutures,
         "2018-12-05",
-        "Trading hours for CME Group U.S.-based equity products on Dec. 5 will include an abbreviated \
-         session, closing after overnight trading at 8:30 a.m. Central Time",
+        "Trading hours for CME Group U.S.-based equity products on Dec. 5 will include an \
+         abbreviated session, closing after overnight trading at 8:30 a.m. Central Time",
     ),
     (
         Venue::CmeEquityFutures,

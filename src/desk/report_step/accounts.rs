@@ -80,9 +80,9 @@ impl Accounts {
                     .map(Usd::to_f64),
             };
         }
-        let equity = tables.rows(EQUITY).await?;
+        let (equity, pnl) = (tables.rows(EQUITY).await?, tables.rows(PNL).await?);
         if account.is_none() {
-            let rows = equity.iter().last();
+            let rows = equity.iter().last().or_else(|| pnl.iter().last());
             account = rows.map(|row| row.text("account_id").map(str::to_owned)).transpose()?;
         }
         let ours =
@@ -97,7 +97,7 @@ impl Accounts {
             }
         }
         let mut days = Vec::new();
-        for row in tables.rows(PNL).await?.iter() {
+        for row in pnl.iter() {
             if ours(&row)? {
                 days.push(Day::read(&row)?);
             }

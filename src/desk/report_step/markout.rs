@@ -1,4 +1,5 @@
-//! What the market did after a fill: the combo's mid some minutes later against its mid at the fill.
+//! What the market did after a fill: the combo's mid some minutes later against its mid at the
+//! fill.
 
 use std::collections::BTreeMap;
 

@@ -4,9 +4,9 @@
 //! side in the money; near the money that premium is as large as the interest itself, so the plain
 //! box of [`box_rate`] is biased by several percentage points. Here the premium is taken out: at a
 //! trial rate each strike's volatility is read from its option out of the money, both options'
-//! premiums of early exercise are computed from it and subtracted, and the box of what is left gives
-//! a rate. The rate sought is the one that gives itself back. Its error is the box's own, divided by
-//! how steeply that difference crosses zero.
+//! premiums of early exercise are computed from it and subtracted, and the box of what is left
+//! gives a rate. The rate sought is the one that gives itself back. Its error is the box's own,
+//! divided by how steeply that difference crosses zero.
 //!
 //! Dividends enter as a continuous yield, which overstates the rate where one falls before expiry:
 //! so a chain without a dividend before its expiry is preferred, whatever its error.
@@ -29,7 +29,8 @@ const TRIALS: i32 = 13;
 const TRIAL_STEP: f64 = 0.01;
 /// Halvings of the interval in which the rate was found.
 const REFINEMENTS: usize = 4;
-/// Pairs used, the narrowest first, and how far their call - put may be from 0 as a ratio of strike.
+/// Pairs used, the narrowest first, and how far their call - put may be from 0 as a ratio of
+/// strike.
 const PAIRS_MAX: usize = 24;
 const DIFFERENCE_MAX_RATIO: f64 = 0.08;
 

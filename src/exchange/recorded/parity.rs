@@ -1,10 +1,10 @@
 //! What a recorded chain says about its own spot, by put-call parity.
 //!
-//! The spot is the forward of the nearest expiry that has a rate and three pairs, corrected for early
-//! exercise as last measured, discounted, with the dividends before that expiry added. A dividend
-//! that goes ex on the expiry date itself counts half: the holder of a call in the money exercises
-//! the day before and does not lose it, the holder of a put keeps it, and near the money parity sees
-//! the mean of both.
+//! The spot is the forward of the nearest expiry that has a rate and three pairs, corrected for
+//! early exercise as last measured, discounted, with the dividends before that expiry added. A
+//! dividend that goes ex on the expiry date itself counts half: the holder of a call in the money
+//! exercises the day before and does not lose it, the holder of a put keeps it, and near the money
+//! parity sees the mean of both.
 
 use std::collections::BTreeMap;
 

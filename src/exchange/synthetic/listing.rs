@@ -278,7 +278,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_names_its_contract(number in 0_usize..4, days in 0_u64..9_400, half in 2_i64..8_000) {
+        fn an_id_names_its_contract(
+            number in 0_usize..4, days in 0_u64..9_400, half in 2_i64..8_000
+        ) {
             let underlying = Underlying::ALL[number];
             for right in [OptionRight::Call, OptionRight::Put] {
                 let place = (epoch() + Days::new(days), half, right);

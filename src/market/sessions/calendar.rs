@@ -95,7 +95,8 @@ impl Calendar {
         self.session(venue, on)?.ok_or(CalendarError::NotASession { venue, date: on })
     }
 
-    /// The sessions with dates from `from` to `to`, both included, in order; none if `to` is earlier.
+    /// The sessions with dates from `from` to `to`, both included, in order; none if `to` is
+    /// earlier.
     pub fn sessions(
         &self,
         venue: Venue,
@@ -161,7 +162,8 @@ impl Calendar {
         Ok(next.filter(|session| session.contains(at)))
     }
 
-    /// The date of the session that holds the instant, pauses included, or else of the next to come.
+    /// The date of the session that holds the instant, pauses included, or else of the next to
+    /// come.
     pub fn session_date_of(
         &self,
         venue: Venue,

@@ -1,8 +1,8 @@
 //! Sessions that no rule can know: closures, early closes, and the few dates on which the calendar
 //! keeps to the reference calendar. One row each in `reference/session_overrides.csv`.
 //!
-//! The file is strict: its header is fixed, each row names a source, and a fault is an error with its
-//! line. Fields may be quoted as in RFC 4180; a field does not span lines.
+//! The file is strict: its header is fixed, each row names a source, and a fault is an error with
+//! its line. Fields may be quoted as in RFC 4180; a field does not span lines.
 
 use chrono::{DateTime, NaiveDate, Utc};
 

@@ -10,8 +10,8 @@ use super::{Break, Session, Venue};
 /// The sessions of one venue as CSV: `session,market_open,market_close`, for CME with
 /// `break_start,break_end` before the close. Instants are UTC to the second.
 ///
-/// A session at CME without a pause repeats one instant in both columns: the pause's usual start, or
-/// the close where that comes first.
+/// A session at CME without a pause repeats one instant in both columns: the pause's usual start,
+/// or the close where that comes first.
 pub fn sessions_csv(venue: Venue, sessions: &[Session]) -> String {
     let mut csv = match venue {
         Venue::Xnys | Venue::EtfOptions | Venue::CboeIndexOptions => {

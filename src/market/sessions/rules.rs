@@ -1,7 +1,7 @@
 //! The recurring rules: what each venue does on a date, before overrides.
 //!
-//! Days of the New York Stock Exchange come from the crate `finance-dates`; its early closes are not
-//! used, because its days after Thanksgiving begin in 2020. All times are New York time.
+//! Days of the New York Stock Exchange come from the crate `finance-dates`; its early closes are
+//! not used, because its days after Thanksgiving begin in 2020. All times are New York time.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,9 @@ use super::{Break, CalendarError, Session, Venue};
 
 /// The first session of CME without the pause from 16:15 to 16:30.
 const FIRST_WITHOUT_PAUSE: NaiveDate = date(2021, 6, 28);
-/// From here on CME halts at 13:00 on holidays that the stock exchange keeps and it does not; before,
-/// at 11:30. Presidents' Day 2014 was the last at 11:30, Memorial Day 2014 the first at 13:00.
+/// From here on CME halts at 13:00 on holidays that the stock exchange keeps and it does not;
+/// before, at 11:30. Presidents' Day 2014 was the last at 11:30, Memorial Day 2014 the first at
+/// 13:00.
 const FIRST_NOON_HALT: NaiveDate = date(2014, 5, 1);
 
 const NYSE_OPEN: NaiveTime = at(9, 30);
@@ -167,8 +168,8 @@ fn instant(on: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
     (on.and_time(time) - offset_on(on)).and_utc()
 }
 
-/// New York's offset on a session's date. It also holds for the evening before: clocks change at two
-/// on a Sunday morning, and no session has a Sunday's date.
+/// New York's offset on a session's date. It also holds for the evening before: clocks change at
+/// two on a Sunday morning, and no session has a Sunday's date.
 fn offset_on(on: NaiveDate) -> FixedOffset {
     let noon = on.and_time(at(12, 0));
     New_York

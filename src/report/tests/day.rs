@@ -225,8 +225,13 @@ fn orders() -> Vec<OrderRow> {
 }
 
 fn limits() -> Vec<LimitUse> {
-    let limit =
-        |name: &str, unit, (used, limit)| LimitUse { name: name.to_owned(), unit, used, limit };
+    let limit = |name: &str, unit, (used, limit)| LimitUse {
+        name: name.to_owned(),
+        unit,
+        kind: LimitKind::Guard,
+        used,
+        limit,
+    };
     vec![
         limit("Cluster maximum loss", LimitUnit::Usd, (Some(12_410.0), 37_500.0)),
         limit("Short vega of the cluster", LimitUnit::Usd, (Some(412.0), 480.0)),

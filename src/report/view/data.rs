@@ -74,9 +74,7 @@ pub(super) fn sources(sources: &[SourceHealth]) -> Value {
 
 pub(super) fn quarantine(rows: &[QuarantineRow]) -> Value {
     let mut rows: Vec<_> = rows.iter().collect();
-    rows.sort_by(|a, b| {
-        (&a.source, &a.symbol, &a.reason).cmp(&(&b.source, &b.symbol, &b.reason))
-    });
+    rows.sort_by(|a, b| (&a.source, &a.symbol, &a.reason).cmp(&(&b.source, &b.symbol, &b.reason)));
     rows.into_iter()
         .map(|row| {
             context! {

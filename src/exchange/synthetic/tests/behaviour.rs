@@ -247,7 +247,8 @@ fn chains_are_two_sided_near_the_money_and_wings_lose_their_bid() {
     for option in chain.iter().filter(|option| option.right == OptionRight::Put) {
         let quote = market.option_quote(option.conid).unwrap();
         let moneyness = option.strike.to_f64() / spot;
-        if (0.97..1.03).contains(&moneyness) && option.expiry_date.to_string().as_str() > "2026-03-06"
+        if (0.97..1.03).contains(&moneyness)
+            && option.expiry_date.to_string().as_str() > "2026-03-06"
         {
             let (bid, ask) = (quote.bid.unwrap().to_f64(), quote.ask.unwrap().to_f64());
             assert!((ask - bid) / (ask + bid) < 0.1, "{} {quote:?}", option.occ_symbol);
