@@ -124,26 +124,24 @@ pub fn parse_header(path: &str, sql: &str) -> Result<BTreeMap<String, String>, F
     for (index, line) in sql.lines().enumerate() {
         let Some(text) = line.strip_prefix("--") else { break };
         let text = text.trim();
-        match text.split_once(": ").filter(|(key, _)| HEADER_KEYS.contains(key)) {
-            Some((key, value)) => {
-                if header.insert(key.to_owned(), value.trim().to_owned()).is_some() {
-                    let fault = format!("header key `{key}` stands twice; keep one");
-                    return Err(FileFault::new(path, index + 1, fault));
-                }
-                last = Some(key.to_owned());
+        let known = text.split_once(": ").filter(|(key, _)| HEADER_KEYS.contains(key));
+        if let Some((key, value)) = known {
+            if header.insert(key.to_owned(), value.trim().to_owned()).is_some() {
+                let fault = format!("header key `{key}` stands twice; keep one");
+                return Err(FileFault::new(path, index + 1, fault));
             }
-            None => {
-                let value = last.as_ref().and_then(|key| header.get_mut(key)).ok_or_else(|| {
-                    let fault = format!(
-                        "`{text}` is no header line; write `-- key: value` with one of {}",
-                        HEADER_KEYS.join(", ")
-                    );
-                    FileFault::new(path, index + 1, fault)
-                })?;
-                value.push(' ');
-                value.push_str(text);
-            }
+            last = Some(key.to_owned());
+            continue;
         }
+        let value = last.as_ref().and_then(|key| header.get_mut(key)).ok_or_else(|| {
+            let fault = format!(
+                "`{text}` is no header line; write `-- key: value` with one of {}",
+                HEADER_KEYS.join(", ")
+            );
+            FileFault::new(path, index + 1, fault)
+        })?;
+        value.push(' ');
+        value.push_str(text);
     }
     Ok(header)
 }

@@ -31,11 +31,12 @@ fn the_shipped_jobs_are_sound() {
         "close",
         "flush",
         "futures_overnight",
+        "late",
+        "marks",
         "models",
         "reconcile",
         "reference",
         "report",
-        "rollover",
         "sweep",
     ];
     assert_eq!(names, expected);
@@ -44,11 +45,12 @@ fn the_shipped_jobs_are_sound() {
         "close: XNYS close+20m",
         "flush: every 30m from XNYS open+30m to close+30m",
         "futures_overnight: every 1h from CME open to close outside XNYS",
+        "late: XNYS close+5h",
+        "marks: XNYS close-30s",
         "models: every 1h from XNYS open+1h to close",
         "reconcile: on demand",
         "reference: OPT open-30m",
         "report: on demand",
-        "rollover: on demand",
         "sweep: every 5m from XNYS open to close",
     ];
     assert_eq!(whens, expected);
