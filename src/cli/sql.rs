@@ -18,7 +18,7 @@ use clap::Args;
 use crate::desk::home::Home;
 use crate::market::Timestamp;
 
-pub use fault::{between, place_in};
+pub use fault::{between, nearest, place_in};
 pub use open::{OpenLake, runtime};
 pub use output::{Format, aligned, as_json, say};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Found;
-use crate::cli::sql::{between, place_in, runtime};
+use crate::cli::sql::{between, nearest, place_in, runtime};
 use crate::desk::settings::Settings;
 use crate::lake::{SessionContext, TableName, new_session, tables_read};
 use crate::pipeline::catalogue::Audit;
@@ -50,7 +50,10 @@ fn statements(
     let mut reads = BTreeMap::new();
     for (path, sql, judged) in models.chain(audits) {
         match tables_read(session, sql) {
-            Err(error) => faults.push(located(path, sql, &error.to_string())),
+            Err(error) => {
+                let problem = error.to_string();
+                faults.push(located(path, sql, (&problem, &Params::default())));
+            }
             Ok(tables) => {
                 for table in &tables {
                     if !known.contains(table) && Some(table) != judged {
@@ -119,7 +122,7 @@ fn planning(
         };
         let sql = set.get(&path).map_or("", String::as_str);
         let problem = text.trim_start_matches(path.as_str()).trim_start_matches(": ");
-        faults.push(located(&path, sql, problem));
+        faults.push(located(&path, sql, (problem, params)));
         without(&mut catalogue, &path, reads);
     }
 }
@@ -131,6 +134,11 @@ fn without(catalogue: &mut Catalogue, path: &str, reads: &BTreeMap<String, BTree
         catalogue.audits.retain(|audit| audit.path != path);
         return;
     };
+    catalogue.models.retain(|model| model.path != path);
+    // The other rules, or entries, still make the table.
+    if catalogue.models.iter().any(|model| model.table == table) {
+        return;
+    }
     let mut gone = BTreeSet::from([table]);
     loop {
         let builds =
@@ -151,46 +159,85 @@ fn without(catalogue: &mut Catalogue, path: &str, reads: &BTreeMap<String, BTree
 }
 
 /// The problem with file and line: the parser's line, or the line of the name that is not known.
-fn located(path: &str, sql: &str, problem: &str) -> String {
+fn located(path: &str, sql: &str, (problem, params): (&str, &Params)) -> String {
     if let Some(place) = between(problem, "at Line: ", "\")") {
         let line = place.split(',').next().unwrap_or(place);
         let what = between(problem, "ParserError(\"", " at Line: ").unwrap_or(problem);
         return format!("{path}:{line}: syntax: {what}");
     }
-    let column = between(problem, "No field named ", ". ").or_else(|| {
-        problem.split_once("No field named ").map(|(_, name)| name.trim_end_matches('.'))
-    });
-    let name = column.or_else(|| between(problem, "table '", "' not found"));
-    let Some(name) = name else { return format!("{path}:1: {problem}") };
-    let bare = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
-    let line = place_in(sql, bare).map_or(1, |(line, _)| line);
-    if name.starts_with("params.") {
-        return format!(
-            "{path}:{line}: deltadesk.toml has no number for {name}; add it to its section \
-             (params are named <section>_<key>), or correct the name here"
-        );
+    let at = |name: &str| {
+        let bare = name.rsplit('.').next().unwrap_or(name);
+        place_in(sql, bare).map_or(1, |(line, _)| line)
+    };
+    if let Some((_, rest)) = problem.split_once("No field named ") {
+        let name = rest.split(' ').next().unwrap_or(rest);
+        let name = name.trim_end_matches(['.', '?']).replace('"', "");
+        return format!("{path}:{}: {}", at(&name), no_column(&name, rest, params));
+    }
+    if let Some(name) = between(problem, "table '", "' not found") {
+        let name = name.trim_start_matches("datafusion.").trim_start_matches("public.");
+        return format!("{path}:{}: no table is called {name}", at(name));
     }
     let problem = problem.trim_start_matches("the statement cannot be planned: ");
-    format!("{path}:{line}: {problem}")
+    format!("{path}:1: {problem}")
+}
+
+/// What there is instead of a column, from the planner's list of everything in reach.
+fn no_column(name: &str, problem: &str, params: &Params) -> String {
+    let valid = problem.split_once("Valid fields are ").map_or("", |(_, valid)| valid);
+    let valid = valid.trim_end_matches('.').split(", ").map(|field| field.replace('"', ""));
+    let qualifier = name.rsplit_once('.').map(|(qualifier, _)| qualifier);
+    let mut known: Vec<String> = valid
+        .filter_map(|field| match (qualifier, field.rsplit_once('.')) {
+            (Some(wanted), Some((found, column))) => (wanted == found).then(|| column.to_owned()),
+            (Some(_), None) => None,
+            (None, Some((_, column))) => Some(column.to_owned()),
+            (None, None) => Some(field),
+        })
+        .filter(|column| !column.is_empty())
+        .collect();
+    known.sort_unstable();
+    known.dedup();
+    let bare = name.rsplit('.').next().unwrap_or(name);
+    let meant = nearest(bare, known.iter().map(String::as_str));
+    let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+    if !known.is_empty() && known.iter().all(|column| params.0.contains_key(column)) {
+        return format!(
+            "deltadesk.toml has no number for {bare}{meant}\n  add it to its section (a model reads \
+             it as <section>_<key>), or correct the name here"
+        );
+    }
+    format!("no column is called {name}{meant}\n  columns: {}", known.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SQL: &str = "-- about: x\nselect\n    spot_usd,\n    settings.stop_ratio\nfrom t";
+
+    fn told(problem: &str) -> String {
+        let params = Params([("stop_ratios".to_owned(), 0.5)].into_iter().collect());
+        located("sql/a/b.sql", SQL, (problem, &params))
+    }
+
     #[test]
-    fn problems_have_their_line() {
-        let sql = "-- about: x\nselect\n    spot_usd,\n    params.stop_ratio\nfrom t";
+    fn problems_have_their_line_and_what_there_is_instead() {
         let syntax = "SQL error: ParserError(\"Expected: x, found: from at Line: 5, Column: 1\")";
-        assert_eq!(
-            located("sql/a/b.sql", sql, syntax),
-            "sql/a/b.sql:5: syntax: Expected: x, found: from"
-        );
-        let column = "Schema error: No field named spot_usd. Valid fields are t.a.";
-        assert!(located("sql/a/b.sql", sql, column).starts_with("sql/a/b.sql:3: Schema error"));
-        let param = "Schema error: No field named params.stop_ratio. Valid fields are t.a.";
-        assert!(
-            located("sql/a/b.sql", sql, param).starts_with("sql/a/b.sql:4: deltadesk.toml has no")
-        );
+        assert_eq!(told(syntax), "sql/a/b.sql:5: syntax: Expected: x, found: from");
+        let column = "Schema error: No field named spot_usd. Valid fields are t.a, t.spot, u.a.";
+        assert_eq!(told(column), "sql/a/b.sql:3: no column is called spot_usd\n  columns: a, spot");
+        let table = "Error during planning: table 'datafusion.public.t' not found";
+        assert_eq!(told(table), "sql/a/b.sql:5: no table is called t");
+    }
+
+    #[test]
+    fn a_number_that_the_settings_lack_is_named_as_one() {
+        let problem = "Schema error: No field named settings.stop_ratio. Did you mean \
+                       'settings.stop_ratios'?.\nValid fields are settings.stop_ratios, t.a.";
+        let told = told(problem);
+        let start = "sql/a/b.sql:4: deltadesk.toml has no number for stop_ratio; did you mean \
+                     stop_ratios?";
+        assert!(told.starts_with(start), "{told}");
     }
 }

@@ -18,7 +18,10 @@ pub fn explained(error: &DataFusionError, sql: &str, tables: &BTreeMap<TableName
         && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
     {
         let place = place_text(place.or_else(|| place_in(sql, &field.name)));
-        let mut known: Vec<&str> = valid_fields.iter().map(Column::name).collect();
+        let in_reach = valid_fields
+            .iter()
+            .filter(|column| field.relation.is_none() || column.relation == field.relation);
+        let mut known: Vec<&str> = in_reach.map(Column::name).collect();
         known.dedup();
         let meant = nearest(&field.name, known.iter().copied());
         return format!(
