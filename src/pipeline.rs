@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod catalogue;
+mod delivery;
 pub mod flush;
 pub mod live;
 pub mod model;
@@ -17,6 +18,7 @@ mod slot;
 pub mod step;
 
 pub use catalogue::{Catalogue, Files};
+pub use delivery::{Sequence, Shared, deliver, ops_stamp};
 pub use flush::{Flush, Flusher, Numbering};
 pub use live::{BuildReport, LiveTables, Phase};
 pub use model::{FileFault, Kind, Model, Retention, Role};

@@ -21,11 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::ingest::{Sequence, Shared};
 use crate::journal::{AlertRow, Journal, JournalError};
 use crate::market::sessions::Calendar;
 use crate::market::{Symbol, Timestamp, Usd};
 use crate::pipeline::Flusher;
+use crate::pipeline::{Sequence, Shared};
 use crate::risk::{Breaker, RiskLimits};
 use crate::structures::OrderRef;
 

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use tokio::runtime::Handle;
 
-use crate::ingest::{deliver, ops_stamp};
 use crate::lake::arrow::array::RecordBatch;
 use crate::lake::arrow::compute::concat_batches;
 use crate::lake::{Cell, Lake, Rows, TableName};
@@ -14,6 +13,7 @@ use crate::pipeline::audit::first_row;
 use crate::pipeline::catalogue::Audit;
 use crate::pipeline::flush::{Flush, Flusher};
 use crate::pipeline::{Phase, Run, Step, StepContext};
+use crate::pipeline::{deliver, ops_stamp};
 
 /// Runs the models of a phase.
 pub struct BuildStep {

@@ -15,8 +15,7 @@ use crate::broker::Feed;
 use crate::broker::paper::PaperBroker;
 use crate::exchange::DividendRow;
 use crate::ingest::{
-    AccountStep, ChainWindow, ChainsStep, FuturesStep, RatesStep, ReferenceStep, Sequence, Shared,
-    UnderlyingsStep, deliver, ops_stamp,
+    AccountStep, ChainWindow, ChainsStep, FuturesStep, RatesStep, ReferenceStep, UnderlyingsStep,
 };
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
@@ -29,6 +28,7 @@ use crate::pipeline::{
     Catalogue, FileFault, Files, Flush, Flusher, LiveTables, Numbering, Phase, Pipeline, Run, Step,
     StepContext,
 };
+use crate::pipeline::{Sequence, Shared, deliver, ops_stamp};
 use crate::schedule::Occurrence;
 use crate::trade::{
     Task, TradeSettings, Trader, TraderParts, TraderStep, Transmission, WorkParameters, shared,

@@ -5,7 +5,8 @@ use crate::lake::TableName;
 use crate::market::Instrument;
 use crate::pipeline::{Step, StepContext};
 
-use super::{Completeness, Sequence, Shared, deliver, record_sweep, sweep_id};
+use super::{Completeness, record_sweep, sweep_id};
+use crate::pipeline::{Sequence, Shared, deliver};
 
 /// The broker's positions and account figures.
 pub struct AccountStep<B> {

@@ -13,7 +13,8 @@ use crate::market::{
 use crate::pipeline::{Run, Step, StepContext};
 
 use super::universe::{Window, select};
-use super::{Completeness, Sequence, Shared, deliver, record_sweep, sweep_id};
+use super::{Completeness, record_sweep, sweep_id};
+use crate::pipeline::{Sequence, Shared, deliver};
 
 /// The window in which contracts are asked for; the numbers of `[universe]`.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use crate::lake::{Cell, TableName};
 use crate::market::Symbol;
 use crate::pipeline::{Run, Step, StepContext};
 
-use super::{Sequence, Shared, deliver};
+use crate::pipeline::{Sequence, Shared, deliver};
 
 /// Publishes what the feed knows beside quotes.
 pub struct ReferenceStep<F> {

@@ -165,7 +165,7 @@ impl TableSlot {
 
     fn unreadable(&self, version: u64, problem: &DeltaTableError) -> LakeError {
         self.broken(
-            format!("version {version} cannot be read: {problem}"),
+            format!("version {version} ({version:020}.json) cannot be read: {problem}"),
             "Restore the folder from a backup, or move it away; the table is then made anew",
         )
     }

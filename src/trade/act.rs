@@ -4,11 +4,11 @@
 use rust_decimal::Decimal;
 
 use crate::broker::{Broker, Feed};
-use crate::ingest::{deliver, ops_stamp};
 use crate::journal::{Intent, Ruling};
 use crate::lake::{Cell, Row, Rows, TableName};
 use crate::market::{ConId, Price, Symbol, Timestamp, Usd};
 use crate::pipeline::{Flush, StepContext};
+use crate::pipeline::{deliver, ops_stamp};
 use crate::risk::{Approved, Outcome, Proposed, Provenance, Verdict, check};
 use crate::structures::{Leg, OrderRef, Purpose, StructureKind};
 

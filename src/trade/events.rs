@@ -1,10 +1,10 @@
 //! The broker's news: into bronze as it came, into the journal as what it means.
 
 use crate::broker::{Broker, BrokerEvent, Feed};
-use crate::ingest::deliver;
 use crate::journal::Applied;
 use crate::lake::{Cell, TableName};
 use crate::pipeline::StepContext;
+use crate::pipeline::deliver;
 use crate::structures::{Execution, OrderEvent};
 
 use super::{Alert, Trader};

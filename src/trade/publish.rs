@@ -1,10 +1,10 @@
 //! The journal copied to `ops.*`, so that rules and people read state where they read everything.
 
-use crate::ingest::{deliver, ops_stamp};
 use crate::journal::{AlertRow, LegRow, OrderRow, PeakRow, StrategyRow};
 use crate::lake::{Cell, TableName};
 use crate::market::{Price, Usd};
 use crate::pipeline::StepContext;
+use crate::pipeline::{deliver, ops_stamp};
 
 use super::Trader;
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::{Broker, Feed};
-use crate::ingest::{deliver, ops_stamp};
 use crate::lake::{Cell, TableName};
 use crate::market::{ConId, Instrument, Usd};
 use crate::orders::{Books, Difference, Known, Tolerance, reconcile};
 use crate::pipeline::StepContext;
+use crate::pipeline::{deliver, ops_stamp};
 use crate::risk::{BreakerInputs, Cause, MarketPhase, Reading};
 
 use super::{Alert, Trader};

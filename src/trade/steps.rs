@@ -1,10 +1,10 @@
 //! The trader as steps of pipelines.
 
 use crate::broker::{Broker, Feed};
-use crate::ingest::Shared;
 use crate::journal::Peak;
 use crate::lake::{Rows, TableName};
 use crate::market::Usd;
+use crate::pipeline::Shared;
 use crate::pipeline::{Step, StepContext};
 
 use super::Trader;

@@ -1,9 +1,23 @@
 //! The integration tests, a module a theme, in one binary.
 
+/// Each audit across tables against rows with a planted fault.
+mod audits;
 /// The exchange calendars against the reference calendars.
 mod calendars;
+/// The built binary: commands, refusals, and errors with file and line.
+mod cli;
+/// A demo of two days: the same bytes twice, and after being killed.
+mod demo;
 /// A module uses only what stands on lower floors.
 mod floors;
+/// Homes in which a day costs little, for the tests that run one.
+mod homes;
+/// Recorded chains: every input row is accounted for.
+mod recorded;
+/// Each exit rule closes a position in a named scenario.
+mod scenarios;
+/// Every model against the rows written beside it.
+mod sql_models;
 /// Sizes, bans, names, and lists that equal folders.
 mod tidy;
 /// The repository's own files as text, read by `floors` and `tidy`.

@@ -7,7 +7,7 @@ use crate::market::Timestamp;
 use crate::report::DecisionRow;
 
 use super::tables::Tables;
-use super::words::{clock, plain};
+use super::words::{clock, plain, tidy, without_numbers};
 
 const DECISIONS: &str = "
     select decision_id, as_of, subject_id, action, fraction, urgency, rule, reason, symbol,
@@ -42,16 +42,18 @@ struct Repeated {
     last: Timestamp,
 }
 
-/// Decisions; one that was taken again and again for the same reason with the same outcome stands
-/// once, with its count.
+/// Decisions; one that was taken again and again for the same reason with the same outcome, numbers
+/// apart, stands once, with its count.
 pub(super) async fn decisions(tables: &Tables) -> anyhow::Result<Vec<DecisionRow>> {
     let outcomes = Outcomes::read(tables).await?;
     let mut told: BTreeMap<[String; 5], Repeated> = BTreeMap::new();
     for row in tables.rows(DECISIONS).await?.iter() {
         let first = decision(&row, &outcomes)?;
         let last = first.decided_at;
-        let key = [&first.subject, &first.action, &first.rule, &first.outcome, &first.reason]
-            .map(Clone::clone);
+        let outcome = without_numbers(&first.outcome);
+        let [subject, action, rule, reason] =
+            [&first.subject, &first.action, &first.rule, &first.reason].map(Clone::clone);
+        let key = [subject, action, rule, reason, outcome];
         let repeated = told.entry(key).or_insert_with(|| Repeated { first, times: 0, last });
         repeated.times += 1;
         repeated.last = last;
@@ -89,7 +91,7 @@ impl Outcomes {
             (Some((said, _)), _) if said == "refused" => "refused by the gate".to_owned(),
             (Some((said, _)), Some(end)) => format!("{said}, {end}"),
             (Some((said, detail)), None) if detail.is_empty() => said.clone(),
-            (Some((said, detail)), None) => format!("{said}: {detail}"),
+            (Some((said, detail)), None) => format!("{said}: {}", tidy(&plain(detail))),
             (None, Some(end)) => end.clone(),
             // An entry that was refused rests; an exit is always acted on.
             (None, None) => "not acted on".to_owned(),

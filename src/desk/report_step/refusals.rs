@@ -7,7 +7,7 @@ use crate::market::Timestamp;
 use crate::report::{FailedCheck, RefusalRow};
 
 use super::tables::Tables;
-use super::words::{clock, listed, plain};
+use super::words::{clock, listed, plain, tidy};
 
 const DENIED: &str = "
     select order_ref, decision_id, purpose, created_at from (
@@ -103,7 +103,7 @@ fn failed_check(row: &Row<'_>) -> Result<FailedCheck, LakeError> {
         (Some(measured), Some(limit)) if said.is_empty() => {
             format!("{measured:.4} against {limit:.4} {}", row.text("unit")?)
         }
-        _ => said.to_owned(),
+        _ => tidy(said),
     };
     Ok(FailedCheck {
         check: plain(row.text("check_name")?),

@@ -1,0 +1,362 @@
+//! The audits across tables: each stays silent on good rows and finds the fault that is planted.
+
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use deltadesk::desk::files::shipped;
+use deltadesk::desk::world::Plans;
+use deltadesk::lake::arrow::json::ReaderBuilder;
+use deltadesk::lake::{LiveTable, TableName, new_session, register};
+use deltadesk::pipeline::run::register_run;
+use deltadesk::pipeline::{LiveTables, Run};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+const DAY: &str = "2026-03-10";
+const DAY_BEFORE: &str = "2026-03-09";
+
+/// Rows of one table.
+type Given = (&'static str, Vec<Value>);
+
+/// Rows on which an audit runs and how many of its rows they bring.
+struct Case {
+    audit: &'static str,
+    name: &'static str,
+    given: Vec<Given>,
+    offenders: usize,
+}
+
+fn case(audit: &'static str, name: &'static str, offenders: usize, given: Vec<Given>) -> Case {
+    Case { audit, name, given, offenders }
+}
+
+#[test]
+fn each_audit_is_silent_on_good_rows_and_finds_what_is_planted() {
+    let runtime = Runtime::new().unwrap();
+    let plans = plans();
+    let tables =
+        LiveTables::new(&plans.catalogue, &plans.settings.params, runtime.handle().clone())
+            .unwrap();
+    let cases: Vec<Case> =
+        [cash(), covered_shorts(), rows(), positions(), decisions_and_orders(), equity()]
+            .into_iter()
+            .flatten()
+            .collect();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let audit = plans.catalogue.cross_audits().find(|audit| audit.name == case.audit);
+        let sql = &audit.unwrap_or_else(|| panic!("there is no audit {}", case.audit)).sql;
+        let found = runtime.block_on(offenders(&tables, sql, &case.given));
+        if found != case.offenders {
+            wrong.push(format!(
+                "{}: {}: {found} rows instead of {}",
+                case.audit, case.name, case.offenders
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    let shipped: BTreeSet<&str> =
+        plans.catalogue.cross_audits().map(|audit| audit.name.as_str()).collect();
+    for silent in [true, false] {
+        let tried = cases.iter().filter(|case| (case.offenders == 0) == silent);
+        let tried: BTreeSet<&str> = tried.map(|case| case.audit).collect();
+        assert_eq!(tried, shipped, "audits tried with good rows: {silent}");
+    }
+}
+
+fn cash() -> Vec<Case> {
+    let sold = |cash: &str| fill(1, -1, json!({ "price": "3.10", "cash_usd": cash }));
+    let future = |cash: &str| {
+        let given = json!({ "security_kind": "FUT", "multiplier": 50, "price": "6900.25" });
+        with(fill(1, 1, given), json!({ "cash_usd": cash }))
+    };
+    let account = |date: &str, sequence: i64, cash: &str| json!({ "account_id": "A", "session_date": date, "ingest_seq": sequence, "cash_usd": cash });
+    let moved = |fill_at: i64, last: &str| {
+        let snapshots =
+            vec![account(DAY_BEFORE, 1, "100"), account(DAY, 5, "90"), account(DAY, 9, last)];
+        let fills = vec![fill(fill_at, -1, json!({ "cash_usd": "309.35" }))];
+        vec![("bronze.account", snapshots), ("silver.fills", fills)]
+    };
+    let fill_cash = |name, offenders, row| {
+        case("fill_cash", name, offenders, vec![("silver.fills", vec![row])])
+    };
+    vec![
+        fill_cash("sold at 3.10", 0, sold("309.35")),
+        fill_cash("a cent too much", 1, sold("309.36")),
+        fill_cash("a future moves its commission", 0, future("-0.65")),
+        fill_cash("a future paid like stock", 1, future("-345013.15")),
+        fill_cash("no price", 1, with(sold("309.35"), json!({ "price": null }))),
+        fill_cash(
+            "another day's fault was that day's",
+            0,
+            with(sold("1"), json!({ "session_date": DAY_BEFORE })),
+        ),
+        case("cash_moved", "moved by a fill", 0, moved(7, "409.35")),
+        case("cash_moved", "a cent is missing", 1, moved(7, "409.34")),
+        case("cash_moved", "the fill came after the snapshot", 1, moved(17, "409.35")),
+        case(
+            "cash_moved",
+            "the first session has nothing to compare with",
+            0,
+            vec![("bronze.account", vec![account(DAY, 5, "90")])],
+        ),
+    ]
+}
+
+fn covered_shorts() -> Vec<Case> {
+    let covered = |name, offenders, fills: Vec<Value>| {
+        let contract = |conid: i64, right: &str, expiry: &str| {
+            json!({ "conid": conid, "symbol": "SPY", "security_kind": "OPT", "ingest_seq": conid,
+                "option_right": right, "expiry_date": expiry })
+        };
+        let contracts = vec![
+            contract(1, "P", "2026-04-17"),
+            contract(2, "P", "2026-04-17"),
+            contract(3, "P", "2026-05-15"),
+            contract(4, "C", "2026-04-17"),
+        ];
+        let order = |order: &str, strategy: &str| json!({ "order_ref": order, "strategy_id": strategy, "change_seq": 1 });
+        let orders = vec![order("d.open.0", "s"), order("x.open.0", "t")];
+        let given =
+            vec![("bronze.contracts", contracts), ("ops.orders", orders), ("silver.fills", fills)];
+        case("covered_shorts", name, offenders, given)
+    };
+    let leg = |at: i64, quantity: i64, conid: i64| fill(at, quantity, json!({ "conid": conid }));
+    let later = json!({ "group_id": "g2", "executed_at": "2026-03-10T15:00:01Z" });
+    let shares = |quantity: i64| {
+        let stock = json!({ "conid": 9, "security_kind": "STK", "multiplier": 1 });
+        fill(1, quantity, stock)
+    };
+    let expired = |at: i64, quantity: i64, conid: i64, group: &str| {
+        let given = json!({ "conid": conid, "execution_kind": "expiry", "group_id": group,
+            "executed_at": "2026-03-10T20:00:00Z", "order_ref": null });
+        fill(at, quantity, given)
+    };
+    let spread = || vec![leg(1, -1, 1), leg(2, 1, 2)];
+    let expiry = vec![expired(3, -1, 2, "a"), expired(4, 1, 1, "b")];
+    vec![
+        covered("a spread filled in one group", 0, spread()),
+        covered(
+            "uncovered for a second, in the strategy and over the account",
+            2,
+            vec![leg(1, -1, 1), with(leg(2, 1, 2), later.clone())],
+        ),
+        covered("a calendar whose long expires later", 0, vec![leg(1, -1, 1), leg(2, 1, 3)]),
+        covered("a calendar whose long expires first", 2, vec![leg(1, 1, 1), leg(2, -1, 3)]),
+        covered("two shorts on one long", 2, vec![leg(1, -2, 1), leg(2, 1, 2)]),
+        covered("a put does not cover a call", 2, vec![leg(1, -1, 4), leg(2, 1, 2)]),
+        covered(
+            "covered by another strategy only",
+            1,
+            vec![leg(1, -1, 1), with(leg(2, 1, 2), json!({ "order_ref": "x.open.0" }))],
+        ),
+        covered("a call on 100 shares", 0, vec![shares(100), with(leg(2, -1, 4), later.clone())]),
+        covered("a call on 50 shares", 2, vec![shares(50), with(leg(2, -1, 4), later)]),
+        covered("both legs expire at one instant", 0, [spread(), expiry].concat()),
+    ]
+}
+
+fn rows() -> Vec<Case> {
+    let row = |sequence: i64| json!({ "ingest_seq": sequence, "session_date": DAY });
+    let rejected = |source: &str, sequence: i64| json!({ "source": source, "ingest_seq": sequence, "session_date": DAY });
+    let read = |table| (table, vec![row(1), row(2)]);
+    let kept = |table| (table, vec![row(1)]);
+    let sources = [
+        ("bronze.option_quotes", "silver.option_quotes"),
+        ("bronze.underlying_quotes", "silver.underlying_quotes"),
+        ("bronze.futures_quotes", "silver.futures_quotes"),
+    ];
+    let accounted = |name, offenders, given| case("rows_accounted", name, offenders, given);
+    let mut cases = vec![accounted(
+        "set aside once too often",
+        1,
+        vec![
+            read("bronze.option_quotes"),
+            ("silver.option_quotes", vec![row(1), row(2)]),
+            ("silver.quarantine", vec![rejected("bronze.option_quotes", 2)]),
+        ],
+    )];
+    for (bronze, silver) in sources {
+        let set_aside = ("silver.quarantine", vec![rejected(bronze, 2)]);
+        cases.push(accounted("a row is lost", 1, vec![read(bronze), kept(silver)]));
+        cases.push(accounted("all are there", 0, vec![read(bronze), kept(silver), set_aside]));
+    }
+    cases
+}
+
+fn positions() -> Vec<Case> {
+    let position = |conid: i64, quantity: i64, sweep: &str, sequence: i64| {
+        json!({ "conid": conid, "quantity": quantity, "sweep_id": sweep, "ingest_seq": sequence,
+            "session_date": DAY })
+    };
+    let leg = |strategy: &str, conid: i64, quantity: i64, change: i64| {
+        json!({ "strategy_id": strategy, "conid": conid, "quantity": quantity,
+            "change_seq": change })
+    };
+    let snapshot = |sweep: &str, at: &str| {
+        json!({ "sweep_id": sweep, "source": "positions", "symbol": "A", "as_of": at,
+            "session_date": DAY })
+    };
+    let judged = |name, offenders, held: Vec<Value>, legs: Vec<Value>| {
+        let sweeps =
+            vec![snapshot("b", "2026-03-10T20:20:00Z"), snapshot("a", "2026-03-10T19:00:00Z")];
+        let given =
+            vec![("ops.sweeps", sweeps), ("silver.positions", held), ("ops.strategy_legs", legs)];
+        case("legs_are_positions", name, offenders, given)
+    };
+    vec![
+        judged(
+            "the latest legs of two strategies are the latest snapshot",
+            0,
+            vec![position(1, -5, "a", 1), position(1, -3, "b", 2)],
+            vec![leg("s", 1, -1, 1), leg("s", 1, -2, 2), leg("t", 1, -1, 3)],
+        ),
+        judged(
+            "one contract differs and one is nobody's",
+            2,
+            vec![position(1, -3, "b", 2), position(2, 1, "b", 3)],
+            vec![leg("s", 1, -2, 2)],
+        ),
+        judged(
+            "the broker does not know a leg",
+            1,
+            vec![position(1, -1, "b", 2)],
+            vec![leg("s", 1, -1, 1), leg("s", 2, 1, 2)],
+        ),
+        judged(
+            "all closed: the last snapshot has no row",
+            0,
+            vec![position(1, -1, "a", 1)],
+            vec![leg("s", 1, -1, 1), leg("s", 1, 0, 2)],
+        ),
+        judged("the broker holds nothing", 1, Vec::new(), vec![leg("s", 1, -2, 2)]),
+        case(
+            "legs_are_positions",
+            "a session without a snapshot",
+            0,
+            vec![("ops.strategy_legs", vec![leg("s", 1, -2, 2)])],
+        ),
+    ]
+}
+
+fn decisions_and_orders() -> Vec<Case> {
+    let decision = |id: &str, subject: &str| {
+        json!({ "decision_id": id, "run_id": "r", "scope": "s", "subject_id": subject,
+            "session_date": DAY })
+    };
+    let unique = |name, offenders, rows| {
+        case("decisions_unique", name, offenders, vec![("gold.decisions", rows)])
+    };
+    let order = |reference: &str, state: &str, change: i64| {
+        json!({ "order_ref": reference, "state": state, "reason": "", "change_seq": change,
+            "session_date": DAY })
+    };
+    let check = |reference: &str, attempt: i64, result: &str| {
+        json!({ "order_ref": reference, "attempt": attempt, "result": result,
+            "session_date": DAY })
+    };
+    let verdicts = |name, offenders, orders: Vec<Value>, checks: Vec<Value>| {
+        let given = vec![("ops.orders", orders), ("ops.risk_checks", checks)];
+        case("orders_have_verdicts", name, offenders, given)
+    };
+    let denied = || vec![order("b", "proposed", 1), order("b", "denied", 2)];
+    vec![
+        unique("two subjects", 0, vec![decision("a", "x"), decision("b", "y")]),
+        unique("two decisions on one subject", 1, vec![decision("a", "x"), decision("b", "x")]),
+        unique("a decision made twice", 1, vec![decision("a", "x"), decision("a", "y")]),
+        verdicts(
+            "passed and filled, refused and denied",
+            0,
+            [vec![order("a", "filled", 3)], denied()].concat(),
+            vec![check("a", 1, "pass"), check("b", 1, "fail"), check("b", 1, "pass")],
+        ),
+        verdicts("filled without a check", 1, vec![order("a", "filled", 1)], Vec::new()),
+        verdicts(
+            "denied although the last attempt passed",
+            1,
+            denied(),
+            vec![check("b", 1, "fail"), check("b", 2, "pass")],
+        ),
+        verdicts(
+            "denied for a reason of its own",
+            0,
+            vec![with(order("b", "denied", 1), json!({ "reason": "held" }))],
+            vec![check("b", 1, "pass")],
+        ),
+    ]
+}
+
+fn equity() -> Vec<Case> {
+    let day = |change: &str| {
+        let row = json!({ "account_id": "A", "session_date": DAY, "equity_change_usd": change,
+            "flows_usd": "2", "realised_usd": "5", "interest_usd": "0.5", "dividends_usd": "0",
+            "unrealised_usd": 3.0, "mark_error_usd": 1.0 });
+        vec![("gold.pnl_daily", vec![row])]
+    };
+    vec![
+        case("equity_change", "within the error of the marks", 0, day("11.5")),
+        case("equity_change", "beyond the error of the marks", 1, day("11.52")),
+        case("equity_change", "the other way", 1, day("9.48")),
+    ]
+}
+
+/// One option contract of a fill; what differs is given.
+fn fill(sequence: i64, quantity: i64, given: Value) -> Value {
+    let row = json!({ "exec_id": format!("e{sequence}"), "order_ref": "d.open.0",
+        "group_id": "g1", "execution_kind": "trade", "conid": 1, "symbol": "SPY",
+        "security_kind": "OPT", "quantity": quantity, "price": "3", "multiplier": 100,
+        "commission_usd": "0.65", "cash_usd": "0", "executed_at": "2026-03-10T15:00:00Z",
+        "ingest_seq": sequence, "session_date": DAY });
+    with(row, given)
+}
+
+/// The row with other values in some columns.
+fn with(mut row: Value, other: Value) -> Value {
+    let Value::Object(other) = other else { panic!("columns are an object") };
+    row.as_object_mut().unwrap().extend(other);
+    row
+}
+
+/// Rows that the audit returns where the tables hold what is given and nothing else.
+async fn offenders(tables: &LiveTables, sql: &str, given: &[Given]) -> usize {
+    let session = new_session().unwrap();
+    register_run(&session, &run()).unwrap();
+    for spec in tables.stored().unwrap() {
+        let name: &TableName = spec.name();
+        let schema = tables.schema(name).unwrap();
+        let table = LiveTable::new(Arc::clone(&schema));
+        let rows = given.iter().filter(|(table, _)| *table == name.to_string());
+        for row in rows.flat_map(|(_, rows)| rows).flat_map(|row| row.as_object().unwrap()) {
+            assert!(schema.field_with_name(row.0).is_ok(), "{name} has no column {}", row.0);
+        }
+        let rows = given.iter().filter(|(table, _)| *table == name.to_string());
+        let lines: Vec<String> = rows.flat_map(|(_, rows)| rows).map(ToString::to_string).collect();
+        let lines = lines.join("\n");
+        let mut decoder = ReaderBuilder::new(schema).build_decoder().unwrap();
+        decoder.decode(lines.as_bytes()).unwrap();
+        table.set(decoder.flush().unwrap().into_iter().collect());
+        register(&session, name, Arc::new(table)).unwrap();
+    }
+    let found = session.sql(sql).await.unwrap().collect().await.unwrap();
+    found.iter().map(deltadesk::lake::arrow::array::RecordBatch::num_rows).sum()
+}
+
+fn run() -> Run {
+    let day = DAY.parse().unwrap();
+    Run {
+        run_id: "close".to_owned(),
+        as_of: format!("{DAY}T21:00:00Z").parse().unwrap(),
+        session_date: day,
+        previous_session_date: DAY_BEFORE.parse().unwrap(),
+        session_open_at: format!("{DAY}T13:30:00Z").parse().unwrap(),
+        session_close_at: format!("{DAY}T20:00:00Z").parse().unwrap(),
+        session_phase: "post".to_owned(),
+    }
+}
+
+fn plans() -> Plans {
+    Plans::read(&shipped())
+        .unwrap_or_else(|faults| panic!("{}", deltadesk::desk::faults_error(faults)))
+}
