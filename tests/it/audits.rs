@@ -72,7 +72,11 @@ fn cash() -> Vec<Case> {
         let given = json!({ "security_kind": "FUT", "multiplier": 50, "price": "6900.25" });
         with(fill(1, 1, given), json!({ "cash_usd": cash }))
     };
-    let account = |date: &str, sequence: i64, cash: &str| json!({ "account_id": "A", "session_date": date, "ingest_seq": sequence, "cash_usd": cash });
+    let account = |date: &str, sequence: i64, cash: &str| {
+        json!({
+            "account_id": "A", "session_date": date, "ingest_seq": sequence, "cash_usd": cash,
+        })
+    };
     let moved = |fill_at: i64, last: &str| {
         let snapshots =
             vec![account(DAY_BEFORE, 1, "100"), account(DAY, 5, "90"), account(DAY, 9, last)];
@@ -117,7 +121,11 @@ fn covered_shorts() -> Vec<Case> {
             contract(3, "P", "2026-05-15"),
             contract(4, "C", "2026-04-17"),
         ];
-        let order = |order: &str, strategy: &str| json!({ "order_ref": order, "strategy_id": strategy, "change_seq": 1 });
+        let order = |order: &str, strategy: &str| {
+            json!({
+                "order_ref": order, "strategy_id": strategy, "change_seq": 1,
+            })
+        };
         let orders = vec![order("d.open.0", "s"), order("x.open.0", "t")];
         let given =
             vec![("bronze.contracts", contracts), ("ops.orders", orders), ("silver.fills", fills)];
@@ -160,7 +168,11 @@ fn covered_shorts() -> Vec<Case> {
 
 fn rows() -> Vec<Case> {
     let row = |sequence: i64| json!({ "ingest_seq": sequence, "session_date": DAY });
-    let rejected = |source: &str, sequence: i64| json!({ "source": source, "ingest_seq": sequence, "session_date": DAY });
+    let rejected = |source: &str, sequence: i64| {
+        json!({
+            "source": source, "ingest_seq": sequence, "session_date": DAY,
+        })
+    };
     let read = |table| (table, vec![row(1), row(2)]);
     let kept = |table| (table, vec![row(1)]);
     let sources = [

@@ -23,54 +23,6 @@ struct Case<'a> {
 }
 
 #[test]
-fn take_profit_closes_in_a_rally() {
-    shown(&Case {
-        rule: "take_profit",
-        scenario: "rally",
-        seed: "20",
-        from: "2026-03-02",
-        days: "4",
-        entries: &put_spreads(),
-    });
-}
-
-#[test]
-fn stop_loss_closes_in_a_slide() {
-    shown(&Case {
-        rule: "stop_loss",
-        scenario: "slide",
-        seed: "12",
-        from: "2026-03-02",
-        days: "4",
-        entries: &put_spreads(),
-    });
-}
-
-#[test]
-fn trailing_stop_closes_after_a_volatility_spike() {
-    shown(&Case {
-        rule: "trailing_stop",
-        scenario: "volatility-spike",
-        seed: "6",
-        from: "2026-03-02",
-        days: "5",
-        entries: &put_spreads(),
-    });
-}
-
-#[test]
-fn time_exit_closes_in_a_slow_drift() {
-    shown(&Case {
-        rule: "time_exit",
-        scenario: "slow-drift",
-        seed: "1",
-        from: "2026-03-05",
-        days: "2",
-        entries: &near_condors(),
-    });
-}
-
-#[test]
 fn delta_exit_closes_in_a_rally() {
     shown(&Case {
         rule: "delta_exit",
@@ -86,25 +38,9 @@ type Change = (&'static str, &'static str, Value);
 
 /// Any expected value will do.
 const ANY_CONDOR: Change = ("entries.iron_condor", "edge_cost_ratio_min", Value::Float(-10.0));
-const ANY_PUT_SPREAD: Change =
-    ("entries.put_credit_spread", "edge_cost_ratio_min", Value::Float(-10.0));
-
-fn put_spreads() -> [Change; 2] {
-    [ANY_PUT_SPREAD, ("desk", "switched_off", Value::from(vec!["iron_condor"]))]
-}
 
 fn condors() -> [Change; 2] {
     [ANY_CONDOR, ("desk", "switched_off", Value::from(vec!["put_credit_spread"]))]
-}
-
-/// 22 days from expiry, a day before the time exit.
-fn near_condors() -> [Change; 4] {
-    [
-        ANY_CONDOR,
-        ("universe", "dte_targets", Value::from(vec![22])),
-        ("openings", "days_min", Value::Integer(22)),
-        ("openings", "days_target", Value::Integer(22)),
-    ]
 }
 
 fn shown(case: &Case<'_>) {

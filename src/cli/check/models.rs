@@ -203,8 +203,8 @@ fn no_column(name: &str, problem: &str, params: &Params) -> String {
     let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
     if !known.is_empty() && known.iter().all(|column| params.0.contains_key(column)) {
         return format!(
-            "deltadesk.toml has no number for {bare}{meant}\n  add it to its section (a model reads \
-             it as <section>_<key>), or correct the name here"
+            "deltadesk.toml has no number for {bare}{meant}\n  add it to its section (a model \
+             reads it as <section>_<key>), or correct the name here"
         );
     }
     format!("no column is called {name}{meant}\n  columns: {}", known.join(", "))

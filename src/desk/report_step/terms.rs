@@ -14,8 +14,8 @@ const TEMPLATE: &str = "templates/daily.html";
 
 /// How the exchange of a simulated market fills, as `exchange::fills` does it.
 const FILLS: &str = "Simulated. A marketable order fills at natural up to the displayed size; one \
-     that rests between mid and natural fills at its limit by a hazard that rises towards natural, and \
-     more readily when the price moves against it. No queue, no price improvement.";
+     that rests between mid and natural fills at its limit by a hazard that rises towards natural, \
+     and more readily when the price moves against it. No queue, no price improvement.";
 
 /// Everything on the page that is not in the lake.
 #[derive(Debug, Clone)]

@@ -62,7 +62,7 @@ pub(super) fn tidy(text: &str) -> String {
 
 /// What a text says apart from its numbers.
 pub(super) fn without_numbers(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+    text.chars().filter(|letter| !letter.is_ascii_digit() && *letter != '.').collect()
 }
 
 /// `SPY, QQQ and IWM`
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(number(0.2149), "0.21");
         let said = "one needs 1448.2 USD; it leaves 1335.2000000000007, at most 0.0153399 (0.5).";
         assert_eq!(tidy(said), "one needs 1448.2 USD; it leaves 1335.20, at most 0.0153 (0.5).");
-        assert_eq!(without_numbers("leaves 13.5 USD"), "leaves . USD");
+        assert_eq!(without_numbers("leaves 13.5 USD"), "leaves  USD");
         let names = ["SPY", "QQQ", "IWM"].map(str::to_owned);
         assert_eq!(listed(&names), "SPY, QQQ and IWM");
         assert_eq!(listed(&[]), "");
