@@ -71,8 +71,9 @@ pub trait Feed {
     fn history(&self) -> Vec<Bar>;
     /// The bar of a session, once its close is reached.
     fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<Bar>;
-    /// Rows of a recorded chain delivered since the last call; a live market delivers none.
-    fn take_rows(&mut self) -> Vec<DeliveredQuote>;
+    /// Rows of a recorded chain delivered since the last call. `None` from a market that is asked
+    /// for its quotes instead.
+    fn take_rows(&mut self) -> Option<Vec<DeliveredQuote>>;
     /// What the header of each report says about the market.
     fn description(&self) -> FeedDescription;
 }

@@ -16,7 +16,7 @@ use crate::market::Timestamp;
 use crate::pipeline::{StepContext, deliver, ops_stamp};
 
 pub use account::AccountStep;
-pub use chains::{ChainWindow, ChainsStep};
+pub use chains::{ChainWindow, ChainsStep, Known};
 pub use futures::FuturesStep;
 pub use reference::{RatesStep, ReferenceStep};
 pub use underlyings::UnderlyingsStep;
@@ -34,8 +34,8 @@ pub struct Completeness {
     pub two_sided: i64,
 }
 
-/// Writes the completeness of one source and symbol to ops.sweeps. A sweep that asked for nothing
-/// is complete.
+/// Writes the completeness of one source and symbol to ops.sweeps. Of a sweep that could ask for
+/// nothing it is not known.
 pub fn record_sweep(
     context: &mut StepContext<'_>,
     source: &str,
@@ -43,7 +43,7 @@ pub fn record_sweep(
     counts: Completeness,
 ) -> anyhow::Result<()> {
     let run = context.run.clone();
-    let ratio = if counts.asked == 0 { 1.0 } else { counts.received as f64 / counts.asked as f64 };
+    let ratio = (counts.asked > 0).then(|| counts.received as f64 / counts.asked as f64);
     let mut row = vec![
         sweep_id(source, symbol, run.as_of).into(),
         source.into(),

@@ -10,7 +10,7 @@ create table ops.sweeps (
     asked bigint not null,
     received bigint not null,
     two_sided bigint not null,
-    completeness_ratio double not null,
+    completeness_ratio double,
     as_of timestamp not null,
     run_id varchar not null,
     session_date date not null

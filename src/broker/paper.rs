@@ -156,17 +156,17 @@ impl Feed for PaperBroker {
         self.exchange.source().daily_bar(symbol, session).map(|bar| bar_of(bar, name))
     }
 
-    fn take_rows(&mut self) -> Vec<DeliveredQuote> {
-        let rows = self.exchange.take_rows().into_iter();
-        rows.map(|row| DeliveredQuote {
+    fn take_rows(&mut self) -> Option<Vec<DeliveredQuote>> {
+        let rows = self.exchange.take_rows()?.into_iter();
+        let delivered = rows.map(|row| DeliveredQuote {
             contract: row.contract,
             right_text: row.right_text,
             quote: row.quote,
             received_at: row.received_at,
             sweep_id: row.sweep_id,
             unrepresentable: row.unrepresentable,
-        })
-        .collect()
+        });
+        Some(delivered.collect())
     }
 
     fn description(&self) -> FeedDescription {

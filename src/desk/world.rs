@@ -15,7 +15,8 @@ use crate::broker::Feed;
 use crate::broker::paper::PaperBroker;
 use crate::exchange::DividendRow;
 use crate::ingest::{
-    AccountStep, ChainWindow, ChainsStep, FuturesStep, RatesStep, ReferenceStep, UnderlyingsStep,
+    AccountStep, ChainWindow, ChainsStep, FuturesStep, Known, RatesStep, ReferenceStep,
+    UnderlyingsStep,
 };
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
@@ -477,6 +478,7 @@ impl StepParts<'_> {
                 },
                 described: BTreeSet::new(),
                 delivered: Rc::clone(self.delivered),
+                known: Known::default(),
             }),
         );
         steps

@@ -189,7 +189,7 @@ impl Exchange {
     }
 
     /// The rows of a recorded chain delivered since the last call.
-    pub fn take_rows(&mut self) -> Vec<DeliveredRow> {
+    pub fn take_rows(&mut self) -> Option<Vec<DeliveredRow>> {
         self.source.take_rows()
     }
 

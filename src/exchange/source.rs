@@ -97,9 +97,9 @@ pub trait MarketSource: Send {
     /// The bar of one session, once that session's close is reached.
     fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<DailyBar>;
 
-    /// The rows of a recorded chain delivered since the last call, in order of delivery. A market
-    /// that can be asked for any quote at any time delivers none.
-    fn take_rows(&mut self) -> Vec<DeliveredRow>;
+    /// The rows of a recorded chain delivered since the last call, in order of delivery. `None`
+    /// from a market that can be asked for any quote at any time.
+    fn take_rows(&mut self) -> Option<Vec<DeliveredRow>>;
 }
 
 /// What the header of each report says about the market.

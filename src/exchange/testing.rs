@@ -208,8 +208,8 @@ impl MarketSource for FixedMarket {
     fn daily_bar(&self, _symbol: &Symbol, _session: NaiveDate) -> Option<DailyBar> {
         None
     }
-    fn take_rows(&mut self) -> Vec<DeliveredRow> {
-        Vec::new()
+    fn take_rows(&mut self) -> Option<Vec<DeliveredRow>> {
+        None
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
+
 use crate::broker::{Broker, DeliveredQuote, Feed};
 use crate::lake::{Cell, TableName};
 use crate::market::{
@@ -36,6 +38,16 @@ pub struct ChainsStep<B> {
     pub described: BTreeSet<ConId>,
     /// Rows delivered so far, for the account of a recorded market.
     pub delivered: Rc<Flag<i64>>,
+    pub known: Known,
+}
+
+/// What earlier sweeps have shown, by which a sweep that brings less is seen to be incomplete.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The last spot of each symbol: while there is none, the window stays where it was.
+    spots: BTreeMap<Symbol, f64>,
+    /// Contracts that a recorded market has delivered in the newest session that brought some.
+    delivered: BTreeMap<Symbol, (NaiveDate, BTreeSet<ConId>)>,
 }
 
 const QUOTES: [&str; 25] = [
@@ -90,7 +102,7 @@ const CONTRACTS: [&str; 18] = [
 impl<B: Broker + Feed> Step for ChainsStep<B> {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let delivered = self.broker.borrow_mut().take_rows();
-        if !delivered.is_empty() {
+        if let Some(delivered) = delivered {
             return self.take_delivered(context, &delivered);
         }
         let open_legs: BTreeSet<ConId> =
@@ -110,10 +122,11 @@ impl<B: Broker + Feed> ChainsStep<B> {
         open_legs: &BTreeSet<ConId>,
     ) -> anyhow::Result<()> {
         let listed = self.broker.borrow().option_contracts(symbol);
-        if listed.is_empty() {
-            return Ok(());
-        }
         let spot = self.broker.borrow().underlying_quote(symbol).and_then(|quote| spot_of(&quote));
+        if let Some(spot) = spot {
+            self.known.spots.insert(symbol.clone(), spot);
+        }
+        let spot = self.known.spots.get(symbol).copied();
         let window = Window {
             dte_targets: &self.window.dte_targets,
             put_below_spot_ratio: self.window.put_below_spot_ratio,
@@ -145,7 +158,9 @@ impl<B: Broker + Feed> ChainsStep<B> {
         record_sweep(context, "chains", symbol.as_str(), counts)
     }
 
-    /// Rows of a recorded chain: written as they came, in the sweeps that their stamps form.
+    /// Rows of a recorded chain: written as they came, in the sweeps that their stamps form. What
+    /// is asked for is what the session has shown so far; a symbol that brings nothing while the
+    /// stock exchange is open is a sweep without an answer.
     fn take_delivered(
         &mut self,
         context: &mut StepContext<'_>,
@@ -155,12 +170,11 @@ impl<B: Broker + Feed> ChainsStep<B> {
             delivered.iter().map(|row| (row.contract.conid, Arc::clone(&row.contract))).collect();
         self.describe(context, &contracts.into_values().collect::<Vec<_>>())?;
         let mut rows = Vec::new();
-        let mut counts: BTreeMap<Symbol, Completeness> = BTreeMap::new();
+        let mut came: BTreeMap<Symbol, BTreeMap<ConId, bool>> = BTreeMap::new();
         for row in delivered {
-            let count = counts.entry(row.contract.symbol.clone()).or_default();
-            count.asked += 1;
-            count.received += 1;
-            count.two_sided += i64::from(TwoSided::new(row.quote.bid, row.quote.ask).is_some());
+            let two_sided = TwoSided::new(row.quote.bid, row.quote.ask).is_some();
+            let symbol = row.contract.symbol.clone();
+            came.entry(symbol).or_default().insert(row.contract.conid, two_sided);
             let delivery = Delivery {
                 contract: &row.contract,
                 right_text: &row.right_text,
@@ -173,8 +187,19 @@ impl<B: Broker + Feed> ChainsStep<B> {
         }
         deliver(context, &TableName::new("bronze", "option_quotes"), &QUOTES, &rows)?;
         self.delivered.set(self.delivered.get() + rows.len() as i64);
-        for (symbol, count) in counts {
-            record_sweep(context, "chains", symbol.as_str(), count)?;
+        self.known.learn(&came, context.run.session_date);
+        let silent: &[Symbol] =
+            if context.run.session_phase == "regular" { &self.symbols } else { &[] };
+        let symbols: BTreeSet<&Symbol> = came.keys().chain(silent).collect();
+        for symbol in symbols {
+            let contracts = came.get(symbol);
+            let counts = Completeness {
+                asked: self.known.delivered_of(symbol),
+                received: contracts.map_or(0, |contracts| contracts.len() as i64),
+                two_sided: contracts
+                    .map_or(0, |contracts| contracts.values().filter(|sided| **sided).count() as i64),
+            };
+            record_sweep(context, "chains", symbol.as_str(), counts)?;
         }
         Ok(Vec::new())
     }
@@ -190,6 +215,22 @@ impl<B: Broker + Feed> ChainsStep<B> {
             rows.push(contract_row(contract, self.sequence.borrow_mut().advance(), context.run));
         }
         deliver(context, &TableName::new("bronze", "contracts"), &CONTRACTS, &rows)
+    }
+}
+
+impl Known {
+    fn learn(&mut self, came: &BTreeMap<Symbol, BTreeMap<ConId, bool>>, session: NaiveDate) {
+        for (symbol, contracts) in came {
+            let known = self.delivered.entry(symbol.clone()).or_default();
+            if known.0 != session {
+                *known = (session, BTreeSet::new());
+            }
+            known.1.extend(contracts.keys());
+        }
+    }
+
+    fn delivered_of(&self, symbol: &Symbol) -> i64 {
+        self.delivered.get(symbol).map_or(0, |(_, contracts)| contracts.len() as i64)
     }
 }
 

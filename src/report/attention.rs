@@ -48,29 +48,27 @@ pub(super) fn equity_at_close(report: &DailyReport) -> Option<EquityPoint> {
     report.equity.iter().copied().find(|point| point.session_date == date)
 }
 
-/// Received over expected; nothing was expected is complete.
-pub(super) fn completeness(source: &SourceHealth) -> f64 {
-    if source.expected_rows == 0 {
-        1.0
-    } else {
-        source.received_rows as f64 / source.expected_rows as f64
-    }
+/// Received over expected; not known where nothing could be asked for.
+pub(super) fn completeness(source: &SourceHealth) -> Option<f64> {
+    (source.expected_rows > 0).then(|| source.received_rows as f64 / source.expected_rows as f64)
 }
 
 /// What is wrong with a source, if anything is.
 pub(super) fn source_fault(source: &SourceHealth) -> Option<String> {
-    let complete = completeness(source);
+    let Some(complete) = completeness(source) else {
+        return Some("nothing could be asked for".to_owned());
+    };
     let enough = complete >= source.required_ratio;
     if !enough {
         let (got, needed) = (text::percent(complete, 1), text::percent(source.required_ratio, 0));
         return Some(format!("{got} complete, {needed} required"));
     }
     match source.worst_age {
-        None if source.expected_rows > 0 => Some("its age is not known".to_owned()),
+        None => Some("its age is not known".to_owned()),
         Some(age) if age > source.allowed_age => {
             Some(format!("{} old, {} allowed", text::age(age), text::age(source.allowed_age)))
         }
-        None | Some(_) => None,
+        Some(_) => None,
     }
 }
 

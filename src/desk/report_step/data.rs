@@ -138,13 +138,15 @@ fn bronze_of(source: &str) -> Option<&'static str> {
     }
 }
 
-/// The longest that what came last stood before it was replaced, between `open` and the last
-/// delivery before `close`; the wait for the first delivery counts as well.
+/// The longest that what came last stood before it was replaced, between `open` and `close`; the
+/// waits for the first delivery and from the last one to the close count as well.
 fn worst_age(came_at: &[Timestamp], (open, close): (Timestamp, Timestamp)) -> Option<TimeDelta> {
     let inside: Vec<Timestamp> =
         came_at.iter().copied().filter(|at| (open..close).contains(at)).collect();
+    inside.first()?;
     let before = std::iter::once(open).chain(inside.iter().copied());
-    inside.iter().zip(before).map(|(at, before)| *at - before).max()
+    let after = inside.iter().copied().chain(std::iter::once(close));
+    after.zip(before).map(|(at, before)| at - before).max()
 }
 
 pub(super) async fn quarantine(tables: &Tables) -> anyhow::Result<Vec<QuarantineRow>> {

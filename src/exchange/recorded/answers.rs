@@ -167,7 +167,7 @@ impl MarketSource for RecordedMarket {
         found.filter(|_| closed).cloned()
     }
 
-    fn take_rows(&mut self) -> Vec<DeliveredRow> {
+    fn take_rows(&mut self) -> Option<Vec<DeliveredRow>> {
         let rows = self.rows.get(self.next_taken..self.next_row).unwrap_or_default();
         let taken = rows
             .iter()
@@ -181,6 +181,6 @@ impl MarketSource for RecordedMarket {
             })
             .collect();
         self.next_taken = self.next_row;
-        taken
+        Some(taken)
     }
 }

@@ -365,7 +365,7 @@ impl MarketSource for SyntheticMarket {
         self.bar(what, self.record(session)?)
     }
 
-    fn take_rows(&mut self) -> Vec<DeliveredRow> {
-        Vec::new()
+    fn take_rows(&mut self) -> Option<Vec<DeliveredRow>> {
+        None
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn sources(sources: &[SourceHealth]) -> Value {
                 source => &row.source,
                 symbol => &row.symbol,
                 rows => text::count(row.received_rows),
-                complete => text::percent(completeness(row), 1),
+                complete => or_unknown(completeness(row), |ratio| text::percent(ratio, 1)),
                 quarantined => text::count(row.quarantined_rows),
                 last => or_unknown(row.last_at, text::clock),
                 age => or_unknown(row.worst_age, text::age),
