@@ -1,15 +1,43 @@
 //! The account of a recorded market: what became of every input row, and how our Greeks compare
 //! with those of the record.
 
+use std::collections::BTreeMap;
+
+use crate::exchange::RowFault;
+use crate::market::Timestamp;
+
 use super::world::World;
 
+/// What was read of a recording before anything was delivered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordRead {
+    /// Rows of the folder, copies written out.
+    pub read: usize,
+    /// When each was received.
+    pub stamps: Vec<Timestamp>,
+    /// Rows that name no contract; no table has a place for them.
+    pub faults: Vec<(Timestamp, RowFault)>,
+}
+
 /// Lines for the end of a recorded demo. The first identity that does not hold is an error.
-pub fn of_recording(world: &World, rows_read: usize) -> anyhow::Result<Vec<String>> {
-    let mut lines = Vec::new();
+pub fn of_recording(world: &World, record: &RecordRead) -> anyhow::Result<Vec<String>> {
+    let end = world.chains_taken_at.get();
+    let reached = |at: Timestamp| end.is_some_and(|end| at <= end);
+    let beyond = record.stamps.iter().filter(|at| !reached(**at)).count() as i64;
+    let mut nameless: BTreeMap<String, i64> = BTreeMap::new();
+    for (_, fault) in record.faults.iter().filter(|(at, _)| reached(*at)) {
+        *nameless.entry(fault.to_string()).or_default() += 1;
+    }
+    let left: i64 = nameless.values().sum();
     let bronze = count(world, "select count(*) as rows from bronze.option_quotes")?;
     let silver = count(world, "select count(*) as rows from silver.option_quotes")?;
-    lines.push(String::new());
-    lines.push(format!("rows read           {rows_read}"));
+    let mut lines = vec![String::new(), format!("rows read           {}", record.read)];
+    if beyond > 0 {
+        lines.push(format!("  not reached       {beyond}"));
+    }
+    for (fault, rows) in &nameless {
+        lines.push(format!("  no contract       {rows}: {fault}"));
+    }
     lines.push(format!("bronze              {bronze}"));
     lines.push(format!("silver              {silver}"));
     let reasons = world.ask(
@@ -22,13 +50,16 @@ pub fn of_recording(world: &World, rows_read: usize) -> anyhow::Result<Vec<Strin
         rejected += rows;
         lines.push(format!("  {:<18}{rows}", row.text("reason")?));
     }
-    if rows_read as i64 != bronze || bronze != silver + rejected {
+    let read = record.read as i64 - beyond - left;
+    if read != bronze || bronze != silver + rejected {
         anyhow::bail!(
-            "rows are unaccounted for: read {rows_read}, bronze {bronze}, silver {silver}, \
-             set aside {rejected}"
+            "rows are unaccounted for: read {}, of these not reached {beyond}, without a contract \
+             {left}; bronze {bronze}, silver {silver}, set aside {rejected}",
+            record.read
         );
     }
-    lines.push("read = bronze = silver + rows set aside: holds".to_owned());
+    let without = if beyond + left > 0 { " (less those above)" } else { "" };
+    lines.push(format!("read{without} = bronze = silver + rows set aside: holds"));
     lines.extend(delta_lines(world)?);
     Ok(lines)
 }

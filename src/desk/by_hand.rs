@@ -50,7 +50,7 @@ pub fn run_job(home: &Home, job: &str, date: Option<NaiveDate>) -> anyhow::Resul
     }
     home.create()?;
     let holder = LeaseHolder {
-        host: "this machine".to_owned(),
+        host: Home::machine(),
         process: format!("deltadesk run {job}, process {}", std::process::id()),
     };
     let lease = Lease::take(&home.lake(), holder, now)?;

@@ -20,6 +20,7 @@ use crate::market::sessions::{Calendar, Session, Venue};
 use crate::market::{Clock as _, Timestamp, Usd, WallClock};
 use crate::schedule::{Jobs, Occurrence, Planner};
 
+use super::accounts::RecordRead;
 use super::digest::{DayDigest, day_digest, total_digest};
 use super::home::Home;
 use super::market_choice::MarketChoice;
@@ -86,7 +87,7 @@ pub fn run(
     watcher: &mut dyn Watcher,
 ) -> anyhow::Result<DemoOutcome> {
     let stopwatch = Stopwatch::start();
-    home.refuse_served()?;
+    home.refuse_others()?;
     home.create()?;
     let (set, _) = files::of_home(home.root())?;
     let plans = Plans::read(&set).map_err(super::faults_error)?;
@@ -98,13 +99,13 @@ pub fn run(
     let planner = Planner::new(jobs, Arc::clone(&calendar));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let holder = LeaseHolder {
-        host: "this machine".to_owned(),
+        host: Home::machine(),
         process: format!("deltadesk demo, process {}", std::process::id()),
     };
-    let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
+    let mut lease = Lease::take(&home.lake(), holder, WallClock.now())?;
     let market = build_market(order, &plans, &calendar, &runtime)?;
     let sessions = sessions_of(order, &market, &calendar)?;
-    let rows_read = market.rows_read;
+    let record = market.record.clone();
     let mut world = build_world((order, home), (plans, set), (market, &calendar), runtime)?;
     let first = sessions.first().context("no session to run")?;
     let mut outcome = DemoOutcome {
@@ -124,9 +125,10 @@ pub fn run(
         watcher.day(&day, &digest);
         outcome.days.push(day);
         outcome.digests.push(digest);
+        lease.renew(WallClock.now())?;
     }
-    if let Some(rows_read) = rows_read {
-        outcome.accounts = super::accounts::of_recording(&world, rows_read)?;
+    if let Some(record) = record {
+        outcome.accounts = super::accounts::of_recording(&world, &record)?;
     }
     outcome.total_digest = total_digest(&outcome.digests);
     outcome.wall_seconds = stopwatch.elapsed_seconds();
@@ -161,8 +163,7 @@ fn run_session(
 struct BuiltMarket {
     source: Box<dyn MarketSource>,
     sessions: Option<Vec<NaiveDate>>,
-    /// Rows of a recording, copies written out.
-    rows_read: Option<usize>,
+    record: Option<RecordRead>,
 }
 
 fn build_market(
@@ -179,14 +180,15 @@ fn build_market(
             scenario: order.scenario,
         };
         let market = SyntheticMarket::new(config, Arc::clone(calendar))?;
-        Ok(BuiltMarket { source: Box::new(market), sessions: None, rows_read: None })
+        Ok(BuiltMarket { source: Box::new(market), sessions: None, record: None })
     };
     match &order.market {
         MarketChoice::Synthetic => synthetic(SHIPPED_VARIANCE_PREMIUM),
         MarketChoice::Fair => synthetic(FAIR_VARIANCE_PREMIUM),
         MarketChoice::Recorded(folder) => {
             let rows = recording::read_folder(folder, runtime.handle())?;
-            let rows_read = Some(rows.len());
+            let read = rows.len();
+            let stamps = rows.iter().map(|row| row.received_at).collect();
             let start = rows
                 .iter()
                 .map(|row| row.received_at)
@@ -201,7 +203,9 @@ fn build_market(
             };
             let market = RecordedMarket::new(recording, Arc::clone(calendar))?;
             let sessions = market.sessions().collect();
-            Ok(BuiltMarket { source: Box::new(market), sessions: Some(sessions), rows_read })
+            let faults = market.record().faults.clone();
+            let record = Some(RecordRead { read, stamps, faults });
+            Ok(BuiltMarket { source: Box::new(market), sessions: Some(sessions), record })
         }
     }
 }
@@ -293,8 +297,7 @@ fn mark_home(order: &DemoOrder, home: &Home, market: &FeedDescription) -> anyhow
         }
         return Ok(());
     }
-    std::fs::write(&path, serde_json::to_string_pretty(&mark)?)
-        .with_context(|| format!("{} cannot be written", path.display()))
+    Home::write_whole(&path, &serde_json::to_string_pretty(&mark)?)
 }
 
 /// An hour before the next session's open, where the next day's jobs begin.

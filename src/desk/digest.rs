@@ -7,7 +7,8 @@
 use chrono::NaiveDate;
 use sha2::{Digest as _, Sha256};
 
-use crate::lake::{Lake, digest_table};
+use crate::lake::digest_table;
+use crate::market::Clock as _;
 use crate::pipeline::model::hex;
 
 use super::world::World;
@@ -37,7 +38,7 @@ pub fn day_digest(world: &World, session: NaiveDate) -> anyhow::Result<DayDigest
     let (mut hash, mut rows) = (Sha256::new(), 0);
     for (table, key, latest_by) in TABLES {
         let (digest, count) =
-            world.runtime.block_on(table_digest(&world.lake, table, (key, latest_by), session))?;
+            world.runtime.block_on(table_digest(world, table, (key, latest_by), session))?;
         hash.update(table.as_bytes());
         hash.update(digest.as_bytes());
         rows += count;
@@ -50,16 +51,16 @@ pub fn day_digest(world: &World, session: NaiveDate) -> anyhow::Result<DayDigest
 }
 
 async fn table_digest(
-    lake: &Lake,
+    world: &World,
     table: &str,
     (key, latest_by): (&[&str], &str),
     session: NaiveDate,
 ) -> anyhow::Result<(String, usize)> {
     let name = table.parse()?;
-    if !lake.tables().contains(&name) {
+    if !world.lake.tables().contains(&name) {
         return Ok((String::new(), 0));
     }
-    let pinned = lake.session_at(None).await?;
+    let pinned = world.lake.session_at(Some(world.clock.now())).await?;
     let sql = if latest_by.is_empty() {
         format!("select * from {table} where session_date = date '{session}'")
     } else {

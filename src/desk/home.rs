@@ -52,15 +52,35 @@ impl Home {
         self.root.join("demo.json")
     }
 
-    /// Refuses a home that a server has used: a demo would rewrite its state.
-    pub fn refuse_served(&self) -> anyhow::Result<()> {
-        if self.served_mark().exists() {
-            bail!(
-                "{} has been served; a demo works only in a home of its own. Choose another --home",
-                self.root.display()
-            );
-        }
-        Ok(())
+    /// Refuses a home that a server or jobs by hand have used: a demo would rewrite its state. A
+    /// demo marks its home before it writes anything else.
+    pub fn refuse_others(&self) -> anyhow::Result<()> {
+        let by_hand = self.state_db().exists() && !self.demo_mark().exists();
+        let used = if self.served_mark().exists() {
+            "has been served"
+        } else if by_hand {
+            "holds a desk whose jobs were run by hand"
+        } else {
+            return Ok(());
+        };
+        bail!(
+            "{} {used}; a demo works only in a home of its own. Choose another --home",
+            self.root.display()
+        )
+    }
+
+    /// Writes a file whole or not at all, whenever the process is killed.
+    pub fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, text)
+            .and_then(|()| std::fs::rename(&beside, path))
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// The name of this machine, for a lease that another one may read.
+    pub fn machine() -> String {
+        std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| "a machine without a name".to_owned(), |name| name.trim().to_owned())
     }
 
     pub fn create(&self) -> anyhow::Result<()> {

@@ -63,7 +63,9 @@ impl Step for ReportStep {
         let report =
             self.runtime.block_on(daily_report(context.lake, (date, as_of), &self.terms))?;
         let path = self.terms.write(&report, &self.folder)?;
-        Ok(vec![format!("report {}", path.display())])
+        // The name alone: what a step says is stored, and where a home lies is not of the day.
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(vec![format!("report {}", name.unwrap_or_default())])
     }
 }
 

@@ -26,14 +26,14 @@ impl Step for BuildStep {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let report = context.live.build(context.run, self.phase)?;
         let mut rows: Vec<Vec<Cell>> = Vec::new();
-        for (path, count) in report.rows_out.iter().filter(|(_, count)| *count > 0) {
-            let hash = self.sql_hashes.get(path).cloned().unwrap_or_default();
+        for ran in report.models.iter().filter(|ran| ran.rows_out + ran.rows_quarantined > 0) {
+            let hash = self.sql_hashes.get(&ran.path).cloned().unwrap_or_default();
             let mut row: Vec<Cell> = vec![
-                path.as_str().into(),
-                (*count as i64).into(),
-                0_i64.into(),
+                ran.path.as_str().into(),
+                (ran.rows_out as i64).into(),
+                (ran.rows_quarantined as i64).into(),
                 hash.into(),
-                Cell::Null,
+                ran.duration_ms.into(),
             ];
             row.extend(ops_stamp(context.run));
             rows.push(row);
@@ -116,13 +116,15 @@ async fn offending_rows(lake: &Lake, audit: &Audit, run: &Run) -> anyhow::Result
     Ok(concat_batches(&schema, &frame.collect().await?)?)
 }
 
-/// Writes Delta checkpoints, so that opening a table stays cheap.
+/// Brings everything written so far to the disk, and writes Delta checkpoints, so that opening a
+/// table stays cheap.
 pub struct CheckpointStep {
     pub runtime: Handle,
 }
 
 impl Step for CheckpointStep {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        self.runtime.block_on(context.lake.sync())?;
         self.runtime.block_on(context.lake.checkpoint_all())?;
         Ok(Vec::new())
     }

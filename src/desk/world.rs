@@ -127,8 +127,8 @@ pub struct World {
     pub live: LiveTables,
     pub lake: Lake,
     pub runtime: Runtime,
-    /// Option rows delivered to bronze so far.
-    pub delivered: Rc<Cell<i64>>,
+    /// When rows of a recorded chain were last taken.
+    pub chains_taken_at: Rc<Cell<Option<Timestamp>>>,
     pub reports: std::path::PathBuf,
     trader: Shared<Trader<PaperBroker>>,
     pipelines: BTreeMap<String, Pipeline>,
@@ -151,7 +151,7 @@ impl World {
         };
         let sequence = shared(sequence);
         let flusher = Flusher::new(handle.clone(), numbering);
-        let delivered = Rc::new(Cell::new(0));
+        let chains_taken_at = Rc::new(Cell::new(None));
         let trader = shared(Trader::new(TraderParts {
             broker: Rc::clone(&broker),
             journal: Rc::clone(&journal),
@@ -168,7 +168,7 @@ impl World {
             trader: &trader,
             flusher: &flusher,
             handle: &handle,
-            delivered: &delivered,
+            chains_taken_at: &chains_taken_at,
             reports: &reports,
         }
         .build()?;
@@ -183,7 +183,7 @@ impl World {
             live,
             lake,
             runtime,
-            delivered,
+            chains_taken_at,
             reports,
             trader,
             pipelines: plans.pipelines,
@@ -249,10 +249,11 @@ impl World {
         Ok(lines)
     }
 
-    /// A query on everything that the lake holds.
+    /// A query on what the lake holds as of the clock: rows of an earlier pass that lie ahead are
+    /// not seen.
     pub fn ask(&self, sql: &str) -> anyhow::Result<Rows> {
         self.runtime.block_on(async {
-            let pinned = self.lake.session_at(None).await?;
+            let pinned = self.lake.session_at(Some(self.clock.now())).await?;
             let frame = pinned.context().sql(sql).await?;
             let schema = Arc::new(frame.schema().as_arrow().clone());
             let batches = frame.collect().await?;
@@ -296,9 +297,10 @@ impl World {
         outcome
     }
 
-    /// Writes everything that is pending.
+    /// Writes everything that is pending. Bronze that no step has built from is built from first: the
+    /// rows of a process that ends are nobody's new rows afterwards.
     pub fn flush_all(&mut self) -> anyhow::Result<()> {
-        for name in ["journal.publish", "flush.bronze", "flush.derived"] {
+        for name in ["journal.publish", "build.silver", "flush.bronze", "flush.derived"] {
             let run = self.run_at("flush", self.clock.now())?;
             if let Some(step) = self.steps.get_mut(name) {
                 let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
@@ -377,7 +379,7 @@ struct StepParts<'a> {
     trader: &'a Shared<Trader<PaperBroker>>,
     flusher: &'a Flusher,
     handle: &'a tokio::runtime::Handle,
-    delivered: &'a Rc<Cell<i64>>,
+    chains_taken_at: &'a Rc<Cell<Option<Timestamp>>>,
     reports: &'a std::path::Path,
 }
 
@@ -477,7 +479,7 @@ impl StepParts<'_> {
                     strike_spacing_ratio: universe.strike_spacing_ratio,
                 },
                 described: BTreeSet::new(),
-                delivered: Rc::clone(self.delivered),
+                taken_at: Rc::clone(self.chains_taken_at),
                 known: Known::default(),
             }),
         );

@@ -36,8 +36,8 @@ pub struct ChainsStep<B> {
     pub window: ChainWindow,
     /// Contracts whose details are in bronze already.
     pub described: BTreeSet<ConId>,
-    /// Rows delivered so far, for the account of a recorded market.
-    pub delivered: Rc<Flag<i64>>,
+    /// When rows were last taken, for the account of a recorded market.
+    pub taken_at: Rc<Flag<Option<Timestamp>>>,
     pub known: Known,
 }
 
@@ -154,7 +154,6 @@ impl<B: Broker + Feed> ChainsStep<B> {
             rows.push(delivery.row(self.sequence.borrow_mut().advance(), context.run));
         }
         deliver(context, &TableName::new("bronze", "option_quotes"), &QUOTES, &rows)?;
-        self.delivered.set(self.delivered.get() + rows.len() as i64);
         record_sweep(context, "chains", symbol.as_str(), counts)
     }
 
@@ -186,7 +185,7 @@ impl<B: Broker + Feed> ChainsStep<B> {
             rows.push(delivery.row(self.sequence.borrow_mut().advance(), context.run));
         }
         deliver(context, &TableName::new("bronze", "option_quotes"), &QUOTES, &rows)?;
-        self.delivered.set(self.delivered.get() + rows.len() as i64);
+        self.taken_at.set(Some(context.run.as_of));
         self.known.learn(&came, context.run.session_date);
         let silent: &[Symbol] =
             if context.run.session_phase == "regular" { &self.symbols } else { &[] };
@@ -196,8 +195,9 @@ impl<B: Broker + Feed> ChainsStep<B> {
             let counts = Completeness {
                 asked: self.known.delivered_of(symbol),
                 received: contracts.map_or(0, |contracts| contracts.len() as i64),
-                two_sided: contracts
-                    .map_or(0, |contracts| contracts.values().filter(|sided| **sided).count() as i64),
+                two_sided: contracts.map_or(0, |contracts| {
+                    contracts.values().filter(|sided| **sided).count() as i64
+                }),
             };
             record_sweep(context, "chains", symbol.as_str(), counts)?;
         }

@@ -12,14 +12,18 @@ use crate::lake::arrow::array::RecordBatch;
 use crate::lake::arrow::compute::{
     SortColumn, concat_batches, lexsort_to_indices, take_record_batch,
 };
-use crate::lake::{Batch, Lake, TableName, TableSpec};
+use crate::lake::{Batch, Lake, TableName};
 
 use super::step::StepContext;
 
 /// How many batches each table has been given in this run of the desk: the batch number under which
 /// a write is exactly once.
 #[derive(Debug, Default)]
-struct BatchNumbers(BTreeMap<TableName, i64>);
+struct Written {
+    numbers: BTreeMap<TableName, i64>,
+    /// The newest version of each bronze table: what the derived tables were computed from.
+    bronze: BTreeMap<String, u64>,
+}
 
 /// Which tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +47,17 @@ pub enum Numbering {
 pub struct Flusher {
     runtime: Handle,
     numbering: Numbering,
-    numbers: Rc<RefCell<BatchNumbers>>,
+    written: Rc<RefCell<Written>>,
 }
 
 impl Flusher {
     pub fn new(runtime: Handle, numbering: Numbering) -> Self {
-        Self { runtime, numbering, numbers: Rc::default() }
+        Self { runtime, numbering, written: Rc::default() }
     }
 
     fn next_number(&self, lake: &Lake, table: &TableName) -> anyhow::Result<i64> {
-        let mut numbers = self.numbers.borrow_mut();
-        let last = match (numbers.0.get(table), self.numbering) {
+        let mut written = self.written.borrow_mut();
+        let last = match (written.numbers.get(table), self.numbering) {
             (Some(number), _) => *number,
             (None, Numbering::FromStart) => 0,
             (None, Numbering::Continued) => {
@@ -61,26 +65,34 @@ impl Flusher {
                 commits.iter().map(|commit| commit.batch).max().unwrap_or_default()
             }
         };
-        numbers.0.insert(table.clone(), last + 1);
+        written.numbers.insert(table.clone(), last + 1);
         Ok(last + 1)
     }
 
-    /// Writes what is pending of the chosen tables.
+    /// Writes what is pending of the chosen tables. Derived tables name the bronze versions behind
+    /// them; bronze is written first.
     pub fn flush(&self, context: &mut StepContext<'_>, which: Flush) -> anyhow::Result<()> {
         let chosen = |table: &TableName| (table.schema() == "bronze") == (which == Flush::Bronze);
         for (table, schema, batches) in context.live.take_pending(chosen) {
             let rows = sorted(&concat_batches(&schema, &batches)?)?;
-            let spec = TableSpec::from_schema(table.clone(), &schema)?;
+            let spec = context.live.spec_of(&table, &schema)?;
             let number = self.next_number(context.lake, &table)?;
             let batch = Batch {
                 number,
                 as_of: context.run.as_of,
                 run_id: context.run.run_id.clone(),
-                source_versions: serde_json::Value::Null,
+                source_versions: match which {
+                    Flush::Bronze => serde_json::Value::Null,
+                    Flush::Derived => serde_json::to_value(&self.written.borrow().bronze)?,
+                },
             };
-            self.runtime
+            let appended = self
+                .runtime
                 .block_on(context.lake.append(&spec, &batch, vec![rows]))
                 .with_context(|| format!("{table} cannot be written"))?;
+            if let (Flush::Bronze, Some(version)) = (which, appended.version) {
+                self.written.borrow_mut().bronze.insert(table.to_string(), version);
+            }
         }
         Ok(())
     }

@@ -48,9 +48,18 @@ impl Phase {
 /// What a build did.
 #[derive(Debug, Clone, Default)]
 pub struct BuildReport {
-    /// Rows out a model, in the order in which they ran.
-    pub rows_out: Vec<(String, usize)>,
-    pub audits: Vec<AuditOutcome>,
+    /// In the order in which they ran.
+    pub models: Vec<ModelRun>,
+}
+
+/// What one model did in a build.
+#[derive(Debug, Clone, Default)]
+pub struct ModelRun {
+    pub path: String,
+    pub rows_out: usize,
+    pub rows_quarantined: usize,
+    /// Of the wall; `None` where the model had nothing to read.
+    pub duration_ms: Option<i64>,
 }
 
 struct Planned {
@@ -240,7 +249,15 @@ impl LiveTables {
     /// Every table that goes to the lake, as it is stored there.
     pub fn stored(&self) -> anyhow::Result<Vec<TableSpec>> {
         let stored = self.slots.iter().filter(|(_, slot)| slot.storage == Storage::Lake);
-        stored.map(|(name, slot)| Ok(TableSpec::from_schema(name.clone(), &slot.schema)?)).collect()
+        stored.map(|(name, slot)| self.spec_of(name, &slot.schema)).collect()
+    }
+
+    /// The table as the lake stores it: by its contract, or, of a model, by its result's columns.
+    pub fn spec_of(&self, table: &TableName, schema: &Schema) -> anyhow::Result<TableSpec> {
+        match self.contracts.get(table) {
+            Some(contract) => Ok(contract.clone()),
+            None => Ok(TableSpec::from_schema(table.clone(), schema)?),
+        }
     }
 
     /// Key columns of each stored table.
@@ -297,20 +314,24 @@ impl LiveTables {
                 slot.held.clear();
                 slot.publish();
             }
-            report.rows_out.push((planned.model.path.clone(), 0));
+            let path = planned.model.path.clone();
+            report.models.push(ModelRun { path, ..ModelRun::default() });
             return Ok(());
         }
         let stopwatch = Stopwatch::start();
-        self.run_busy(planned, report)?;
-        tracing::debug!(
-            model.path = planned.model.path,
-            duration_ms = stopwatch.elapsed_seconds() * 1e3,
-            "model ran"
-        );
+        let mut ran = self.run_busy(planned, report)?;
+        let duration_ms = stopwatch.elapsed_seconds() * 1e3;
+        tracing::debug!(model.path = ran.path, duration_ms, "model ran");
+        ran.duration_ms = Some(duration_ms.round() as i64);
+        report.models.push(ran);
         Ok(())
     }
 
-    fn run_busy(&mut self, planned: &mut Planned, report: &mut BuildReport) -> anyhow::Result<()> {
+    fn run_busy(
+        &mut self,
+        planned: &mut Planned,
+        report: &BuildReport,
+    ) -> anyhow::Result<ModelRun> {
         let model = &planned.model;
         let batches = self
             .runtime
@@ -322,7 +343,12 @@ impl LiveTables {
             .ok_or_else(|| anyhow!("no table is called {}", model.table))?;
         let rows = conform(&slot.schema, &concat_batches(&planned.query.schema(), &batches)?)?;
         let audited = self.runtime.block_on(planned.audits.apply(rows, &slot.key))?;
-        report.rows_out.push((model.path.clone(), audited.kept.num_rows()));
+        let ran = ModelRun {
+            path: model.path.clone(),
+            rows_out: audited.kept.num_rows(),
+            rows_quarantined: audited.rejected.as_ref().map_or(0, RecordBatch::num_rows),
+            duration_ms: None,
+        };
         if first_part(&planned.model, report) && slot.retention == Retention::Run {
             slot.held.clear();
         }
@@ -330,8 +356,7 @@ impl LiveTables {
         if let Some(rejected) = audited.rejected {
             self.quarantine(&rejected, &audited.outcomes)?;
         }
-        report.audits.extend(audited.outcomes);
-        Ok(())
+        Ok(ran)
     }
 
     fn quarantine(
@@ -395,7 +420,7 @@ fn first_part(model: &Model, report: &BuildReport) -> bool {
         Role::Table => true,
         Role::Rule { .. } | Role::Entry { .. } => {
             let same = folder(&model.path);
-            report.rows_out.iter().filter(|(path, _)| folder(path) == same).count() == 1
+            !report.models.iter().any(|ran| folder(&ran.path) == same)
         }
     }
 }
