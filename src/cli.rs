@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(home),
         Command::Jobs(command) => command.run(home),
         Command::Sql(command) => command.run(home),
-        Command::Calendar(command) => command.run(),
+        Command::Calendar(command) => command.run(home),
         Command::Report(command) => command.run(home),
         Command::Explain(command) => command.run(home),
         Command::Check(command) => command.run(home),

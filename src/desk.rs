@@ -8,6 +8,7 @@ pub mod digest;
 pub mod files;
 pub mod home;
 pub mod market_choice;
+pub mod paper;
 pub mod recording;
 pub mod reference;
 pub mod report_step;

@@ -1,10 +1,14 @@
-//! `deltadesk calendar VENUE`.
+//! `deltadesk calendar VENUE`, with the home's overrides.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use chrono::NaiveDate;
 use clap::{Args, ValueEnum};
 
-use crate::market::sessions::{Calendar, Venue, sessions_csv};
+use crate::desk::home::Home;
+use crate::desk::{faults_error, files, reference};
+use crate::market::sessions::{Venue, sessions_csv};
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,9 +33,11 @@ pub struct Typed {
 }
 
 impl Typed {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
         let venue: Venue = self.venue.parse()?;
-        let calendar = Calendar::shipped()?;
+        let home = Home::choose(home, Path::new("desk"));
+        let (files, _) = files::of_home(home.root())?;
+        let calendar = reference::calendar(&files).map_err(faults_error)?;
         let from = self.from.unwrap_or(crate::market::sessions::FIRST_DATE);
         let to = self.to.unwrap_or(crate::market::sessions::LAST_DATE);
         if from > to {

@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 
-use super::jobs::calendar_of;
 use super::sql::say;
 use crate::desk::demo::DemoMark;
 use crate::desk::files::{self, Origin};
 use crate::desk::home::Home;
 use crate::desk::settings::{BrokerKind, OrderMode, Settings};
-use crate::desk::{reference, world};
+use crate::desk::{faults_error, reference, world};
 use crate::journal::Journal;
 use crate::market::sessions::{FIRST_DATE, LAST_DATE, Venue};
 use crate::market::{Clock as _, Timestamp, WallClock};
@@ -217,7 +216,8 @@ fn valid_through(text: &str) -> Result<Option<chrono::NaiveDate>, (usize, String
 }
 
 fn calendar_found(set: &Files, now: Timestamp) -> Found {
-    let next = calendar_of(set)
+    let next = reference::calendar(set)
+        .map_err(faults_error)
         .and_then(|calendar| Ok(calendar.next_session(Venue::Xnys, now.date_naive())?));
     match next {
         Ok(next) => Found::Sound(format!(

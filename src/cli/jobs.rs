@@ -12,10 +12,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::sql::{OpenLake, aligned, as_json, instant, instant_text, say};
-use crate::desk::files;
 use crate::desk::home::Home;
+use crate::desk::{faults_error, files, reference};
 use crate::lake::{Row, Rows};
-use crate::market::sessions::{Calendar, Override, Venue};
+use crate::market::sessions::Venue;
 use crate::market::{Clock as _, Timestamp, WallClock};
 use crate::pipeline::Files;
 use crate::schedule::{Job, JobName, Jobs, Planner, When};
@@ -84,16 +84,6 @@ pub fn jobs_of(files: &Files) -> anyhow::Result<Jobs> {
     Jobs::parse("jobs.toml", text).map_err(|faults| anyhow!("jobs.toml cannot be used:\n{faults}"))
 }
 
-/// The exchange calendar with the home's overrides.
-pub fn calendar_of(files: &Files) -> anyhow::Result<Calendar> {
-    let path = "reference/session_overrides.csv";
-    let text = files
-        .get(path)
-        .ok_or_else(|| anyhow!("{path} is missing; `deltadesk init DIR` lays out a whole set"))?;
-    let overrides = Override::parse(text).map_err(|error| anyhow!("{path}: {error}"))?;
-    Calendar::new(&overrides).map_err(|error| anyhow!("{path}: {error}"))
-}
-
 fn list(home: &Home, output: Output) -> anyhow::Result<()> {
     let (files, _) = files::of_home(home.root())?;
     let jobs = jobs_of(&files)?;
@@ -154,7 +144,8 @@ fn next(
     (count, from): (usize, Option<Timestamp>),
 ) -> anyhow::Result<()> {
     let (files, _) = files::of_home(home.root())?;
-    let planner = Planner::new(jobs_of(&files)?, Arc::new(calendar_of(&files)?));
+    let calendar = reference::calendar(&files).map_err(faults_error)?;
+    let planner = Planner::new(jobs_of(&files)?, Arc::new(calendar));
     let from = from.unwrap_or_else(|| WallClock.now());
     let occurrences = planner.next(from, count)?;
     match output {
@@ -342,7 +333,7 @@ mod tests {
     fn the_shipped_jobs_have_next_runs_on_the_shipped_calendar() {
         let files = files::shipped();
         let planner =
-            Planner::new(jobs_of(&files).unwrap(), Arc::new(calendar_of(&files).unwrap()));
+            Planner::new(jobs_of(&files).unwrap(), Arc::new(reference::calendar(&files).unwrap()));
         let monday = instant("2026-03-02T14:30:00Z").unwrap() - chrono::TimeDelta::seconds(1);
         let next = planner.next(monday, 1).unwrap();
         assert_eq!(next.first().map(|next| next.job.as_str()), Some("sweep"));

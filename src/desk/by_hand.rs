@@ -5,21 +5,22 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use chrono::NaiveDate;
 
 use crate::broker::paper::PaperBroker;
 use crate::exchange::{
-    Exchange, ExchangeConfig, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
+    Exchange, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
 };
 use crate::journal::Journal;
 use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
 use crate::market::sessions::{Calendar, Venue};
-use crate::market::{Clock as _, Timestamp, Usd, WallClock};
+use crate::market::{Clock as _, Timestamp, WallClock};
 use crate::schedule::{Job, Jobs, Occurrence, When};
 
 use super::files;
 use super::home::Home;
+use super::paper::exchange_config;
 use super::world::{Pace, Plans, World, WorldParts};
 
 /// The market behind a job by hand; any seed is as good as another.
@@ -42,7 +43,7 @@ pub fn run_job(home: &Home, job: &str, date: Option<NaiveDate>) -> anyhow::Resul
             home.root().display()
         );
     }
-    let calendar = Arc::new(Calendar::shipped()?);
+    let calendar = Arc::clone(&plans.calendar);
     let now = WallClock.now();
     let session = session_for(&calendar, found, now)?;
     if date.is_some_and(|date| date != session) {
@@ -98,12 +99,8 @@ fn build(
         scenario: Scenario::Ordinary,
     };
     let market = SyntheticMarket::new(config, Arc::clone(calendar))?;
-    let mut exchange = ExchangeConfig::shipped(SEED);
-    let paper = &plans.settings.paper;
-    exchange.account_id.clone_from(&paper.account_id);
-    exchange.initial_cash = Usd::from_f64(paper.initial_cash_usd)
-        .context("deltadesk.toml: [paper] initial_cash_usd is no amount")?;
-    let exchange = Exchange::new(Box::new(market), exchange, Arc::clone(calendar))?;
+    let account = exchange_config(&plans.settings, SEED)?;
+    let exchange = Exchange::new(Box::new(market), account, Arc::clone(calendar))?;
     let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)))?;
     let parts = WorldParts {
         plans,

@@ -10,20 +10,21 @@ use tokio::runtime::Runtime;
 use crate::broker::paper::PaperBroker;
 use crate::broker::{Feed, FeedDescription};
 use crate::exchange::{
-    Exchange, ExchangeConfig, FAIR_VARIANCE_PREMIUM, MarketSource, RecordedMarket, Recording,
+    Exchange, FAIR_VARIANCE_PREMIUM, MarketSource, RecordedMarket, Recording,
     SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
 };
 use crate::journal::Journal;
 use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
 use crate::market::clock::Stopwatch;
 use crate::market::sessions::{Calendar, Session, Venue};
-use crate::market::{Clock as _, Timestamp, Usd, WallClock};
+use crate::market::{Clock as _, Timestamp, WallClock};
 use crate::schedule::{Jobs, Occurrence, Planner};
 
 use super::accounts::RecordRead;
 use super::digest::{DayDigest, day_digest, total_digest};
 use super::home::Home;
 use super::market_choice::MarketChoice;
+use super::paper::exchange_config;
 use super::summary::{DaySummary, day_summary};
 use super::world::{Pace, Plans, World, WorldParts};
 use super::{files, recording};
@@ -95,7 +96,7 @@ pub fn run(
         .map_err(|faults| anyhow::anyhow!("{faults}"))?;
     let pipelines = plans.pipelines.keys().cloned().collect();
     jobs.check_pipelines(&pipelines).map_err(|faults| anyhow::anyhow!("{faults}"))?;
-    let calendar = Arc::new(Calendar::shipped()?);
+    let calendar = Arc::clone(&plans.calendar);
     let planner = Planner::new(jobs, Arc::clone(&calendar));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let holder = LeaseHolder {
@@ -241,12 +242,7 @@ fn build_world(
     (market, calendar): (BuiltMarket, &Arc<Calendar>),
     runtime: Runtime,
 ) -> anyhow::Result<World> {
-    let paper = &plans.settings.paper;
-    let mut config = ExchangeConfig::shipped(order.seed);
-    config.account_id.clone_from(&paper.account_id);
-    config.initial_cash = Usd::from_f64(paper.initial_cash_usd)
-        .context("deltadesk.toml: [paper] initial_cash_usd is no amount")?;
-    config.margin.parameters = plans.settings.risk.margin.clone();
+    let config = exchange_config(&plans.settings, order.seed)?;
     let start = market.source.now();
     let exchange = Exchange::new(market.source, config, Arc::clone(calendar))?;
     let broker = PaperBroker::new(exchange);

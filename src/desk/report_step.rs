@@ -46,7 +46,7 @@ pub struct ReportStep {
 }
 
 impl ReportStep {
-    /// `files` gives the template and the limits.
+    /// `files` gives the template, the limits and the calendar.
     pub fn new(
         runtime: Handle,
         files: &Files,
@@ -76,7 +76,7 @@ pub async fn report_again(
     terms: &ReportTerms,
     folder: &Path,
 ) -> anyhow::Result<PathBuf> {
-    let Some(as_of) = accounts::closed_at(lake, session_date).await? else {
+    let Some(as_of) = accounts::closed_at(lake, terms.session(session_date)?).await? else {
         bail!(
             "the lake holds no close of {session_date}, and so nothing to report; \
              `deltadesk sql \"select session_date from gold.pnl_daily\"` lists the days it has"
@@ -92,7 +92,7 @@ pub async fn daily_report(
     (session_date, as_of): (NaiveDate, Timestamp),
     terms: &ReportTerms,
 ) -> anyhow::Result<DailyReport> {
-    let tables = Tables::open(lake, (session_date, as_of)).await?;
+    let tables = Tables::open(lake, (terms.session(session_date)?, as_of)).await?;
     let accounts = Accounts::read(&tables).await?;
     let holdings = Holdings::read(&tables).await?;
     let worst_case = holdings.worst_case(&terms.limits.scenario, as_of);

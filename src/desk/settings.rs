@@ -51,7 +51,29 @@ pub struct DeskSettings {
 #[serde(deny_unknown_fields)]
 pub struct PaperSettings {
     pub account_id: String,
+    /// Cash of both segments together.
     pub initial_cash_usd: f64,
+    /// The part of it that begins in the commodities segment.
+    pub commodities_cash_usd: f64,
+}
+
+impl PaperSettings {
+    /// The first key that cannot be, and why.
+    fn fault(&self) -> Option<(&'static str, String)> {
+        let (cash, part) = (self.initial_cash_usd, self.commodities_cash_usd);
+        if !(cash > 0.0 && cash.is_finite()) {
+            let fault = format!("[paper] initial_cash_usd = {cash} is no amount above 0");
+            return Some(("initial_cash_usd", fault));
+        }
+        if !(0.0..=cash).contains(&part) {
+            let fault = format!(
+                "[paper] commodities_cash_usd = {part} is no part of initial_cash_usd = {cash}; \
+                 write an amount from 0 to it"
+            );
+            return Some(("commodities_cash_usd", fault));
+        }
+        None
+    }
 }
 
 /// `[universe]`: which contracts a sweep asks for. Open legs are always asked for beside them.
@@ -120,6 +142,9 @@ impl Settings {
         let mut reader = Reader { text, table, faults: Vec::new() };
         let desk = reader.section::<DeskSettings>("desk");
         let paper = reader.section::<PaperSettings>("paper");
+        if let Some((key, fault)) = paper.as_ref().and_then(PaperSettings::fault) {
+            reader.fault("paper", Some(key), fault);
+        }
         let universe = reader.section::<Universe>("universe");
         let work = reader.section::<WorkSettings>("work");
         let lake = reader.section::<LakeSettings>("lake");

@@ -69,6 +69,8 @@ pub struct Plans {
     pub pipelines: BTreeMap<String, Pipeline>,
     /// `reference/dividends.csv`.
     pub dividends: Vec<DividendRow>,
+    /// With `reference/session_overrides.csv`.
+    pub calendar: Arc<Calendar>,
 }
 
 impl Plans {
@@ -78,17 +80,20 @@ impl Plans {
         let catalogue = Catalogue::read(files);
         let pipelines = read_pipelines(files, &STEPS);
         let dividends = super::reference::dividends(files);
-        match (settings, catalogue, pipelines, dividends) {
-            (Ok(settings), Ok(mut catalogue), Ok(pipelines), Ok(dividends)) => {
+        let calendar = super::reference::calendar(files);
+        match (settings, catalogue, pipelines, dividends, calendar) {
+            (Ok(settings), Ok(mut catalogue), Ok(pipelines), Ok(dividends), Ok(calendar)) => {
                 catalogue.switch_off(&settings.desk.switched_off);
-                Ok(Self { settings, catalogue, pipelines, dividends })
+                let calendar = Arc::new(calendar);
+                Ok(Self { settings, catalogue, pipelines, dividends, calendar })
             }
-            (settings, catalogue, pipelines, dividends) => Err(settings
+            (settings, catalogue, pipelines, dividends, calendar) => Err(settings
                 .err()
                 .into_iter()
                 .chain(catalogue.err())
                 .chain(pipelines.err())
                 .chain(dividends.err())
+                .chain(calendar.err())
                 .flatten()
                 .collect()),
         }

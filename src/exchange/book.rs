@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::market::{Price, Timestamp};
+use crate::market::Timestamp;
 use crate::structures::{BrokerStatus, OpenOrder, OrderEvent, OrderRef, OrderRequest, OrderType};
 
-use super::fills::Stance;
+use super::fills::{Stance, Worth};
 
 /// First permanent id that the exchange gives.
 const FIRST_PERM_ID: i64 = 1_000_000_001;
@@ -18,15 +18,15 @@ pub(super) enum Change {
 }
 
 /// The market when an order was last tried, or sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct LastLook {
     /// Receipt of the newest leg quote; the instant of sending at first.
     pub at: Timestamp,
-    pub mid: Option<Price>,
+    pub worth: Option<Worth>,
 }
 
 /// An order that works.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct WorkingOrder {
     pub request: OrderRequest,
     pub perm_id: i64,

@@ -29,6 +29,9 @@ pub struct ExchangeConfig {
     pub fills: FillModel,
     pub margin: MarginSettings,
     pub assignment: AssignmentModel,
+    /// How long an account must be short of its maintenance requirement, while options trade,
+    /// before the broker closes positions: one odd quote does not.
+    pub liquidation_grace: TimeDelta,
     /// How long before the next session's open of the stock exchange exercises, assignments and
     /// expiries of the day before are reported.
     pub report_before_open: TimeDelta,
@@ -95,7 +98,8 @@ impl ExchangeConfig {
     /// The hazard and assignment rates are assumptions, chosen against the customer: in a calm
     /// market that stands still, a four-leg combo a third of the way from mid to natural is offered
     /// a fill about once in five minutes, and takes it in three cases of ten; where the market has
-    /// just moved against the order it takes it always.
+    /// just moved against the order it takes it always. IB liquidates without a margin call; the
+    /// two minutes of grace are this exchange's guard against single quotes.
     pub fn shipped(seed: u64) -> Self {
         Self {
             account_id: "DU0000001".to_owned(),
@@ -125,6 +129,7 @@ impl ExchangeConfig {
                 rational_put_probability_daily: 0.25,
                 irrational_probability_daily: 0.0005,
             },
+            liquidation_grace: TimeDelta::minutes(2),
             report_before_open: TimeDelta::minutes(150),
         }
     }

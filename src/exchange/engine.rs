@@ -3,10 +3,11 @@
 //! Invariants: time moves only by [`Exchange::advance_to`]; the same source, configuration and
 //! calls give the same events; an order never fills on a quote received before it was submitted
 //! plus the latency; all legs of a combo fill together, in ratio, under one group id; every change
-//! of cash or of a position is an execution in the event queue, in order.
+//! of cash or of a position is an execution in the event queue, in order; an account short of its
+//! maintenance requirement is liquidated (`liquidation`).
 //!
-//! It deliberately does not: hold orders past their session, accept orders outside it, liquidate a
-//! deficient account, pay interest, or know why an order was sent.
+//! It deliberately does not: hold orders past their session, accept orders outside it, pay
+//! interest, or know why an order was sent.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::account::{Account, MarkedPosition};
 use super::book::Book;
 use super::config::ExchangeConfig;
 use super::draws::Draws;
+use super::liquidation::Deficit;
 use super::matching::{QuoteTrace, TakenSize};
 use super::settlement::PendingSettlement;
 use super::source::{DeliveredRow, MarketSource};
@@ -59,6 +61,7 @@ pub struct Exchange {
     pub(super) closed_session: Option<NaiveDate>,
     /// The session of each future's last variation.
     pub(super) varied: BTreeMap<ConId, NaiveDate>,
+    pub(super) deficit: Deficit,
     events: VecDeque<ExchangeEvent>,
 }
 
@@ -81,6 +84,7 @@ impl Exchange {
             pending: Vec::new(),
             closed_session: None,
             varied: BTreeMap::new(),
+            deficit: Deficit::default(),
             events: VecDeque::new(),
             source,
             config,
@@ -94,22 +98,24 @@ impl Exchange {
     }
 
     /// Moves the market and everything that rests on it. An instant that is not later changes
-    /// nothing. While orders work the market moves in steps of the configured grid. Positions are
-    /// marked at `at`, where they trade, and officially at each close.
+    /// nothing. While orders work, or the account is short of margin, the market moves in steps of
+    /// the configured grid. Positions are marked at `at`, where they trade, and officially at each
+    /// close.
     pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
         while self.now < at {
             let mut next = at.min(self.timetable.next()?.at);
             if let Some(effect) = self.book.next_effect(self.now) {
                 next = next.min(effect);
             }
-            if self.book.working().next().is_some() {
+            if self.book.working().next().is_some() || self.deficit.since.is_some() {
                 next = next.min(view::next_on_grid(self.now, self.config.step));
             }
             self.source.advance_to(next);
             self.now = next;
             self.tick()?;
-            if self.now == at {
+            if self.now == at || self.deficit.since.is_some() {
                 self.refresh_marks();
+                self.watch_margin()?;
             }
         }
         Ok(())

@@ -59,7 +59,8 @@ impl Exchange {
             self.refresh_spot(instrument.symbol());
         }
         let market = self.combo_market(&request);
-        let sent = LastLook { at: self.now, mid: market.and_then(|market| market.mid()) };
+        let worth = market.and_then(|market| self.worth(&request, &market));
+        let sent = LastLook { at: self.now, worth };
         let order = self.book.accept(request, sent, self.now + self.config.latency);
         let (perm_id, event) = (order.perm_id, order.event(BrokerStatus::Working, self.now));
         self.report_order(event);
@@ -199,16 +200,15 @@ fn not_working(order_ref: &OrderRef) -> Reject {
 
 fn check_form(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
     check_legs(request, legs)?;
-    let Some(tick) = order_tick(legs) else {
+    let OrderType::Limit(limit) = request.order_type else { return Ok(()) };
+    let Some(tick) = order_tick(legs, limit) else {
         return Err(refuse(code::INVALID, "an order needs at least one leg"));
     };
-    match request.order_type {
-        OrderType::Limit(limit) if !is_on_tick(limit, tick) => {
-            let reason = format!("the price {limit} is not a multiple of the tick {tick}");
-            Err(refuse(code::TICK, reason))
-        }
-        OrderType::Limit(_) | OrderType::Market => Ok(()),
+    if is_on_tick(limit, tick) {
+        return Ok(());
     }
+    let reason = format!("the price {limit} is not a multiple of the tick {tick}");
+    Err(refuse(code::TICK, reason))
 }
 
 fn check_legs(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
@@ -244,13 +244,15 @@ fn check_legs(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject>
     Ok(())
 }
 
-/// Price step of an order: the smallest among its legs; a futures spread has its own.
-fn order_tick(legs: &[Instrument]) -> Option<Price> {
+/// Price step of an order at its limit: that of its one leg; of a combo the smallest that a leg
+/// can have; a futures spread has its own.
+fn order_tick(legs: &[Instrument], limit: Price) -> Option<Price> {
     match legs {
         [Instrument::Future(_), Instrument::Future(_), ..] => {
             Some(Price::from_micros(FUTURE_SPREAD_TICK_MICROS))
         }
-        _ => legs.iter().map(view::tick).min(),
+        [single] => Some(view::tick(single, limit)),
+        _ => legs.iter().map(|leg| view::tick(leg, Price::ZERO)).min(),
     }
 }
 

@@ -8,8 +8,10 @@
 //! - Resting, and natural has come down to its limit: filled at its limit, up to the same size.
 //! - Resting between mid and natural: filled at its limit by a hazard that rises towards natural
 //!   and falls with the number of legs, the combo's relative width and the market's stress. At mid
-//!   and below the hazard is 0. What the hazard offers stands if fair value has moved against the
-//!   order since the quote before, else only with a stated probability: adverse selection.
+//!   and below, and at fair value and below where the market has one, the hazard is 0. What the
+//!   hazard offers stands if the value has moved against the order since the quote before, else
+//!   only with a stated probability: adverse selection. The value is the market's own fair value of
+//!   the combo, or mid where the market has none: quotes' noise around a value is no move.
 //! - A leg to be bought needs an ask, a leg to be sold a bid; a passive fill needs both sides of
 //!   every leg. Crossed quotes fill nothing.
 //!
@@ -88,6 +90,33 @@ impl ComboMarket {
     }
 }
 
+/// What a combo is worth, USD a share, signed as a BUY order is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Worth {
+    /// The market's own value of each leg.
+    Fair(f64),
+    /// Mid of the quotes, in a market without values of its own.
+    Mid(f64),
+}
+
+impl Worth {
+    fn value(self) -> f64 {
+        match self {
+            Self::Fair(value) | Self::Mid(value) => value,
+        }
+    }
+
+    /// By how much it has fallen since; a value and a mid do not compare.
+    fn fall_since(self, before: Self) -> Option<f64> {
+        match (before, self) {
+            (Self::Fair(before), Self::Fair(now)) | (Self::Mid(before), Self::Mid(now)) => {
+                Some(before - now)
+            }
+            (Self::Fair(_), Self::Mid(_)) | (Self::Mid(_), Self::Fair(_)) => None,
+        }
+    }
+}
+
 /// How an order stands to the market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stance {
@@ -107,8 +136,10 @@ pub struct Attempt {
     pub stance: Stance,
     /// Since it was last tried, or its price became effective.
     pub rested: TimeDelta,
-    /// The combo's mid when it was last tried or sent, for adverse selection.
-    pub last_mid: Option<Price>,
+    /// What the combo was worth when the order was last tried or sent, USD a share.
+    pub last_worth: Option<Worth>,
+    /// What it is worth now.
+    pub worth: Option<Worth>,
     /// 0 in ordinary conditions, see [`MarketSource::stress`](super::MarketSource::stress).
     pub stress: f64,
     /// Uniform draw that decides whether the hazard strikes.
@@ -144,12 +175,12 @@ pub fn decide(attempt: &Attempt, market: &ComboMarket, model: &FillModel) -> Opt
 
 /// Whether an order below natural is filled passively.
 fn strikes(limit: Price, attempt: &Attempt, market: &ComboMarket, model: &FillModel) -> bool {
-    let (Some(mid), Some(gross), Some(last_mid)) = (market.mid(), market.gross, attempt.last_mid)
-    else {
+    let (Some(mid), Some(gross), Some(worth)) = (market.mid(), market.gross, attempt.worth) else {
         return false;
     };
     let half_spread = (market.natural - mid).to_f64();
-    let place = (limit - mid).to_f64() / half_spread;
+    let centre = mid.to_f64().max(worth.value());
+    let place = (limit.to_f64() - centre) / (market.natural.to_f64() - centre);
     if !(half_spread > 0.0 && gross > 0.0 && place > 0.0) {
         return false;
     }
@@ -159,7 +190,8 @@ fn strikes(limit: Price, attempt: &Attempt, market: &ComboMarket, model: &FillMo
     let stress = 1.0 + model.stress_weight * attempt.stress.max(0.0);
     let minutes = attempt.rested.num_milliseconds() as f64 / 60_000.0;
     let offered = 1.0 - libm::exp(-calm * width / legs / stress * minutes);
-    let moved_against = (last_mid - mid).to_f64() >= model.adverse_move_ratio * half_spread;
+    let fall = attempt.last_worth.and_then(|before| worth.fall_since(before));
+    let moved_against = fall.is_some_and(|fall| fall >= model.adverse_move_ratio * half_spread);
     attempt.hazard_draw < offered
         && (moved_against || attempt.benign_draw < model.benign_fill_probability)
 }
@@ -227,7 +259,8 @@ mod tests {
             leg_count,
             stance: Stance::Resting,
             rested: TimeDelta::minutes(1),
-            last_mid: Some(price(9.0)),
+            last_worth: Some(Worth::Mid(9.0)),
+            worth: Some(Worth::Mid(0.0)),
             stress: 0.0,
             hazard_draw: 0.0,
             benign_draw: 0.0,

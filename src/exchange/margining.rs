@@ -37,6 +37,14 @@ pub(super) struct Effect {
     marks: BTreeMap<ConId, Price>,
 }
 
+impl Effect {
+    /// The legs of an order are of one kind: its commission is paid by one segment.
+    fn is_in_futures(&self) -> bool {
+        let first = self.quantities.first();
+        first.is_some_and(|(instrument, _)| instrument.kind() == SecurityKind::Future)
+    }
+}
+
 /// Requirement and equity, as they are or would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {
@@ -102,11 +110,10 @@ impl Exchange {
     /// Requirement and equity with these effects added.
     pub(super) fn standing(&self, effects: &[&Effect]) -> Result<Standing, AccountError> {
         let mut holdings: BTreeMap<ConId, Holding> = BTreeMap::new();
-        let mut prices = MarginPrices { spots: self.spots.clone(), marks: BTreeMap::new() };
+        let mut prices = self.margin_prices();
         for (conid, position) in self.account.marked() {
             let (instrument, quantity) = (position.instrument.clone(), position.quantity);
             holdings.insert(conid, Holding { instrument, quantity });
-            prices.marks.insert(conid, position.mark.price);
         }
         let mut equity_with_loan =
             self.account.cash + self.account.value_of(&[SecurityKind::Stock, SecurityKind::Future]);
@@ -114,10 +121,10 @@ impl Exchange {
             self.account.commodities_cash + self.account.value_of(&[SecurityKind::Future]);
         for effect in effects {
             equity_with_loan += effect.cash + effect.stock_value - effect.commission;
+            if effect.is_in_futures() {
+                commodities -= effect.commission;
+            }
             for (instrument, quantity) in &effect.quantities {
-                if instrument.kind() == SecurityKind::Future {
-                    commodities -= effect.commission;
-                }
                 holdings
                     .entry(instrument.conid())
                     .or_insert_with(|| Holding { instrument: instrument.clone(), quantity: 0 })
@@ -133,6 +140,19 @@ impl Exchange {
         let parameters = &self.config.margin.parameters;
         let requirement = requirement(&holdings, &prices, parameters, self.margin_hours()?)?;
         Ok(Standing { requirement, equity_with_loan, commodities })
+    }
+
+    fn margin_prices(&self) -> MarginPrices {
+        let marks = self.account.marked().map(|(conid, position)| (conid, position.mark.price));
+        MarginPrices { spots: self.spots.clone(), marks: marks.collect() }
+    }
+
+    /// What the broker would ask for a position if it stood alone.
+    pub(super) fn maintenance_alone(&self, held: &Holding) -> Result<Usd, AccountError> {
+        let parameters = &self.config.margin.parameters;
+        let alone = std::slice::from_ref(held);
+        let asked = requirement(alone, &self.margin_prices(), parameters, self.margin_hours()?)?;
+        Ok(asked.maintenance)
     }
 
     fn add_spot(&self, instrument: &Instrument, prices: &mut MarginPrices) {

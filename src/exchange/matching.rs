@@ -9,7 +9,7 @@ use super::account::cash_of;
 use super::book::{Change, LastLook, WorkingOrder};
 use super::draws::DrawPurpose;
 use super::engine::Exchange;
-use super::fills::{self, Attempt, ComboMarket, Fill, LegMarket, Stance};
+use super::fills::{self, Attempt, ComboMarket, Fill, LegMarket, Stance, Worth};
 use super::view::{self, Sides};
 
 /// What is known of the stream of a contract's quotes: a quote that follows a gap fills nothing.
@@ -90,7 +90,7 @@ impl Exchange {
         }
     }
 
-    fn cancel_now(&mut self, perm_id: i64, reason: &str, at: Timestamp) {
+    pub(super) fn cancel_now(&mut self, perm_id: i64, reason: &str, at: Timestamp) {
         if let Some(order) = self.book.end(perm_id) {
             self.report_order(order.cancelled(reason, at));
         }
@@ -145,11 +145,22 @@ impl Exchange {
                 bid: quote.bid,
                 ask: quote.ask,
                 size: 0,
-                tick: view::tick(&instrument),
+                tick: view::tick(&instrument, quote.bid.or(quote.ask).unwrap_or(Price::ZERO)),
             })
         };
         let legs: Option<Vec<LegMarket>> = request.legs.iter().map(market).collect();
         ComboMarket::of(&legs?)
+    }
+
+    /// What a combo is worth: by the market's own values where it has one of each leg, else mid.
+    pub(super) fn worth(&self, request: &OrderRequest, market: &ComboMarket) -> Option<Worth> {
+        let values = request
+            .legs
+            .iter()
+            .map(|leg| self.source.fair_value(leg.conid).map(|value| value * leg.ratio as f64));
+        let fair: Option<f64> = values.sum();
+        let mid = || market.mid().map(|mid| Worth::Mid(mid.to_f64()));
+        fair.map(Worth::Fair).or_else(mid)
     }
 
     fn try_order(&mut self, perm_id: i64) {
@@ -164,10 +175,11 @@ impl Exchange {
         }
         let markets: Vec<LegMarket> = legs.iter().map(|leg| leg.market.clone()).collect();
         let Some(market) = ComboMarket::of(&markets) else { return };
-        let attempt = self.attempt(order, &legs, newest);
+        let worth = self.worth(&order.request, &market);
+        let attempt = self.attempt(order, &legs, (newest, worth));
         let fill = fills::decide(&attempt, &market, &self.config.fills);
         if let Some(order) = self.book.get_mut(perm_id) {
-            order.last_look = LastLook { at: newest, mid: market.mid() };
+            order.last_look = LastLook { at: newest, worth };
             order.stance = Stance::Resting;
         }
         if let Some(fill) = fill {
@@ -202,14 +214,19 @@ impl Exchange {
                 bid: quote.bid,
                 ask: quote.ask,
                 size: size.max(0),
-                tick: view::tick(&instrument),
+                tick: view::tick(&instrument, quote.bid.or(quote.ask).unwrap_or(Price::ZERO)),
             },
             instrument,
             received_at: quote.received_at,
         })
     }
 
-    fn attempt(&self, order: &WorkingOrder, legs: &[ReadyLeg], newest: Timestamp) -> Attempt {
+    fn attempt(
+        &self,
+        order: &WorkingOrder,
+        legs: &[ReadyLeg],
+        (newest, worth): (Timestamp, Option<Worth>),
+    ) -> Attempt {
         let stress =
             legs.iter().map(|leg| self.source.stress(leg.instrument.symbol())).fold(0.0, f64::max);
         let key = order.request.order_ref.as_str();
@@ -220,7 +237,8 @@ impl Exchange {
             leg_count: legs.len(),
             stance: order.stance,
             rested: newest - order.last_look.at.max(order.active_from),
-            last_mid: order.last_look.mid,
+            last_worth: order.last_look.worth,
+            worth,
             stress,
             hazard_draw: draw(DrawPurpose::PassiveFill),
             benign_draw: draw(DrawPurpose::BenignFill),
@@ -297,6 +315,6 @@ impl Exchange {
     }
 }
 
-fn is_crossed(quote: &Sides) -> bool {
+pub(super) fn is_crossed(quote: &Sides) -> bool {
     matches!((quote.bid, quote.ask), (Some(bid), Some(ask)) if bid > ask)
 }

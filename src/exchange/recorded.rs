@@ -4,7 +4,8 @@
 //! Invariants: what is answered depends on the record and on the instant reached only; a contract
 //! is known from its first row on, never before; a row that says "no quote" ends the quote before
 //! it. Session dates are those of the calendar on which the record has rows; every other date is an
-//! outage. Spot and closes come from parity, rates from boxes; dividends and bars are handed in.
+//! outage. Spot and closes of ETFs come from parity, rates from boxes; dividends and bars are handed
+//! in. Options on the VIX are quoted and never settled: their opening print is not recorded.
 //!
 //! It deliberately has no futures, no quotes of stock (so stock cannot be traded here), no sizes
 //! (they count as one lot), no halts and no fair values of options. It reads no files.
@@ -24,11 +25,14 @@ use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::America::New_York;
 
 use crate::market::sessions::{Calendar, CalendarError, Venue};
-use crate::market::{ConId, OptionContract, Price, StockContract, Symbol, Timestamp, TwoSided};
+use crate::market::{
+    ConId, Instrument, OptionContract, Price, Settlement, StockContract, Symbol, Timestamp,
+    TwoSided,
+};
 
 use super::source::{DailyBar, DividendRow, MarketDescription};
 use parity::{Reference, Standing, expiry_pairs};
-use rows::{ReadyRow, ready_rows};
+use rows::{ReadyRow, Terms, ready_rows};
 
 pub use rows::{RecordedRow, RowFault};
 pub use sweeps::sweep_ids;
@@ -82,6 +86,17 @@ pub struct RecordAccount {
     pub faults: Vec<(Timestamp, RowFault)>,
 }
 
+impl RecordAccount {
+    /// Rows that name no contract, by reason.
+    pub fn fault_counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, fault) in &self.faults {
+            *counts.entry(fault.to_string()).or_default() += 1;
+        }
+        counts
+    }
+}
+
 /// The newest measurements of one maturity's rate, and the last session on which they are good.
 #[derive(Debug, Clone, PartialEq)]
 struct MeasuredRate {
@@ -119,7 +134,7 @@ pub struct RecordedMarket {
     /// The first row not yet handed out.
     next_taken: usize,
     sessions: BTreeSet<NaiveDate>,
-    stocks: BTreeMap<Symbol, StockContract>,
+    underlyings: BTreeMap<Symbol, Instrument>,
     /// Contracts seen so far.
     contracts: BTreeMap<ConId, Arc<OptionContract>>,
     standing: BTreeMap<ConId, Standing>,
@@ -155,7 +170,8 @@ impl RecordedMarket {
             *sessions.first().ok_or_else(|| RecordedError::NoSession(name.clone()))?;
         dividends.sort_by(|a, b| (&a.symbol, a.ex_date).cmp(&(&b.symbol, b.ex_date)));
         let symbols: BTreeSet<&Symbol> = rows.iter().map(|row| &row.contract.symbol).collect();
-        let stocks = symbols.into_iter().map(|symbol| (symbol.clone(), stock_of(symbol))).collect();
+        let underlyings =
+            symbols.into_iter().map(|symbol| (symbol.clone(), underlying_of(symbol))).collect();
         Ok(Self {
             description: describe(name, first_session, &account),
             account,
@@ -165,7 +181,7 @@ impl RecordedMarket {
             next_row: 0,
             next_taken: 0,
             sessions,
-            stocks,
+            underlyings,
             contracts: BTreeMap::new(),
             standing: BTreeMap::new(),
             rates: BTreeMap::new(),
@@ -193,14 +209,14 @@ impl RecordedMarket {
         let conid = row.contract.conid;
         self.contracts.entry(conid).or_insert_with(|| Arc::clone(&row.contract));
         let fields = row.fields();
-        let says_less = self
-            .standing
-            .get(&conid)
-            .is_some_and(|known| known.received_at == row.received_at && known.fields > fields);
+        let usable = row.usable();
+        let says_less = self.standing.get(&conid).is_some_and(|known| {
+            known.received_at == row.received_at && (known.fields > fields || usable.is_none())
+        });
         if says_less {
             return;
         }
-        match row.usable() {
+        match usable {
             Some(quote) => {
                 let contract = Arc::clone(&row.contract);
                 let received_at = row.received_at;
@@ -232,7 +248,7 @@ impl RecordedMarket {
     fn measure_at(&mut self, at: Timestamp) {
         let session = at.with_timezone(&New_York).date_naive();
         let Some(valid_through) = self.valid_through(session) else { return };
-        let chains = expiry_pairs(self.standing.values(), at);
+        let chains = expiry_pairs(self.standing.values().filter(|one| is_physical(one)), at);
         for (maturity, found) in boxes::rates(&chains, &self.reference(at)) {
             let newest = VecDeque::new();
             let measured =
@@ -271,17 +287,15 @@ impl RecordedMarket {
     }
 
     fn spot(&self, symbol: &Symbol, at: Timestamp) -> Option<Price> {
-        let chains = expiry_pairs(
-            self.standing.values().filter(|standing| standing.contract.symbol == *symbol),
-            at,
-        );
+        let of_symbol = |one: &&Standing| one.contract.symbol == *symbol && is_physical(one);
+        let chains = expiry_pairs(self.standing.values().filter(of_symbol), at);
         parity::spot(&chains, symbol, &self.good_rates(at), &self.reference(at))
             .and_then(Price::from_f64)
     }
 
     /// Official marks of a session: parity spots, and mids of fresh two-sided quotes.
     fn close(&mut self, at: Timestamp, session: NaiveDate) {
-        for symbol in self.stocks.keys().cloned().collect::<Vec<_>>() {
+        for symbol in self.underlyings.keys().cloned().collect::<Vec<_>>() {
             if let Some(spot) = self.spot(&symbol, at) {
                 self.stock_closes.insert((symbol, session), Price::new(spot.decimal().round_dp(2)));
             }
@@ -322,8 +336,19 @@ enum Step {
 }
 
 /// An id in the range marked as ours, from the symbol: the record names none.
-fn stock_of(symbol: &Symbol) -> StockContract {
-    StockContract { conid: ConId::derived_from(symbol.as_str()), symbol: symbol.clone() }
+fn underlying_of(symbol: &Symbol) -> Instrument {
+    let contract =
+        StockContract { conid: ConId::derived_from(symbol.as_str()), symbol: symbol.clone() };
+    match Terms::of(symbol) {
+        Some(Terms::CashIndex) => Instrument::Index(contract),
+        Some(Terms::Etf) | None => Instrument::Stock(contract),
+    }
+}
+
+/// Parity of options that deliver gives their stock's spot; that of an index's options only the
+/// forward of their own expiry.
+fn is_physical(standing: &Standing) -> bool {
+    standing.contract.settlement == Settlement::Physical
 }
 
 fn describe(name: String, first_session: NaiveDate, account: &RecordAccount) -> MarketDescription {

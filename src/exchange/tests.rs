@@ -6,7 +6,7 @@ use chrono::{NaiveDate, TimeDelta};
 use proptest::prelude::*;
 
 use crate::market::sessions::Calendar;
-use crate::market::{ConId, Price, Symbol, Usd};
+use crate::market::{ConId, OptionRight, Price, Symbol, Usd};
 use crate::structures::testing::{call, monday, price, put, usd};
 use crate::structures::{
     BrokerStatus, ExecutionKind, OrderLeg, OrderRef, OrderRequest, OrderType, Purpose,
@@ -229,6 +229,25 @@ fn refusals_carry_the_brokers_codes_and_leave_no_trace() {
     assert_eq!(code(&[(conid, 2)], 1, limit(5.0)), 321);
     assert_eq!(code(&[(conid, 1)], 10_000, limit(5.0)), 201);
     assert!(bench.exchange.take_events().is_empty());
+}
+
+#[test]
+fn options_on_the_vix_move_in_fives_from_three_dollars_on_and_their_combos_in_cents() {
+    let mut bench = Bench::at(monday(), 1);
+    let listed =
+        |strike| crate::structures::testing::option_on("VIX", OptionRight::Call, strike, 16);
+    let dear = bench.option(&listed(18.0), (3.50, 3.60), 10);
+    let cheap = bench.option(&listed(22.0), (1.50, 1.60), 10);
+    let wing = bench.option(&listed(25.0), (0.70, 0.80), 10);
+    let mut refused = |legs: &[(ConId, i64)], limit: f64| {
+        let request = bench.request(legs, 1, OrderType::Limit(price(limit)));
+        bench.exchange.submit(request).err().map(|reject| reject.code)
+    };
+    assert_eq!(refused(&[(dear, 1)], 3.52), Some(110));
+    assert_eq!(refused(&[(dear, 1)], 3.55), None);
+    assert_eq!(refused(&[(dear, 1)], 2.99), None);
+    assert_eq!(refused(&[(cheap, 1)], 1.52), None);
+    assert_eq!(refused(&[(dear, 1), (wing, -1)], 2.83), None);
 }
 
 #[test]

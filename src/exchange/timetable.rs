@@ -93,6 +93,11 @@ impl Timetable {
         Ok(self.calendar.session_at(Venue::Xnys, at)?.is_some())
     }
 
+    /// Whether the ETFs' options trade at that instant.
+    pub fn options_trade(&self, at: Timestamp) -> Result<bool, CalendarError> {
+        Ok(self.calendar.session_at(Venue::EtfOptions, at)?.is_some())
+    }
+
     fn list_next_session(&mut self) -> Result<(), CalendarError> {
         let session = self.calendar.next_session(Venue::Xnys, self.listed)?;
         self.listed = session.session_date;

@@ -74,9 +74,18 @@ pub(super) fn underlying(source: &dyn MarketSource, symbol: &Symbol) -> Option<I
     source.underlyings().into_iter().find(|instrument| instrument.symbol() == symbol)
 }
 
-/// Smallest price step of an instrument.
-pub(super) fn tick(instrument: &Instrument) -> Price {
+/// From here on options on the VIX move in steps of five cents, millionths of a USD (Cboe).
+const VIX_WIDE_FROM_MICROS: i64 = 3_000_000;
+const VIX_WIDE_TICK_MICROS: i64 = 50_000;
+
+/// Price step of an instrument at a price. Contract details name the smallest one.
+pub(super) fn tick(instrument: &Instrument, at: Price) -> Price {
     match instrument {
+        Instrument::Option(option)
+            if option.symbol.as_str() == "VIX" && at.abs().micros() >= VIX_WIDE_FROM_MICROS =>
+        {
+            Price::from_micros(VIX_WIDE_TICK_MICROS)
+        }
         Instrument::Option(option) => option.min_tick,
         Instrument::Future(future) => future.min_tick,
         Instrument::Stock(_) | Instrument::Index(_) => Price::from_micros(10_000),

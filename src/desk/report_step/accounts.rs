@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::lake::{Lake, LakeError, Row};
+use crate::market::sessions::Session;
 use crate::market::{Timestamp, Usd};
 use crate::report::{EquityPoint, PnlDay, PnlPart, PnlPartKind};
 
@@ -55,11 +56,8 @@ pub(super) struct Accounts {
 }
 
 /// When the session's P&L was struck, where it was.
-pub(super) async fn closed_at(
-    lake: &Lake,
-    session_date: NaiveDate,
-) -> anyhow::Result<Option<Timestamp>> {
-    let tables = Tables::newest(lake, session_date).await?;
+pub(super) async fn closed_at(lake: &Lake, session: Session) -> anyhow::Result<Option<Timestamp>> {
+    let tables = Tables::newest(lake, session).await?;
     let rows = tables.rows(CLOSES).await?;
     let closed_at = rows.first().map(|row| row.maybe_instant("closed_at")).transpose()?;
     Ok(closed_at.flatten())

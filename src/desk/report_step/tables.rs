@@ -10,7 +10,7 @@ use crate::lake::arrow::datatypes::{Date32Type, Schema};
 use crate::lake::datafusion::scalar::ScalarValue;
 use crate::lake::{Lake, PinnedSession, Rows, tables_read};
 use crate::market::Timestamp;
-use crate::market::sessions::{Calendar, Session, Venue};
+use crate::market::sessions::Session;
 
 /// The tables as they stood at an instant.
 pub(super) struct Tables {
@@ -21,21 +21,17 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub async fn open(
-        lake: &Lake,
-        (session_date, as_of): (NaiveDate, Timestamp),
-    ) -> anyhow::Result<Self> {
-        Self::over(lake.session_at(Some(as_of)).await?, session_date)
+    pub async fn open(lake: &Lake, (session, as_of): (Session, Timestamp)) -> anyhow::Result<Self> {
+        Ok(Self::over(lake.session_at(Some(as_of)).await?, session))
     }
 
     /// The newest state, to find out what there is.
-    pub async fn newest(lake: &Lake, session_date: NaiveDate) -> anyhow::Result<Self> {
-        Self::over(lake.session_at(None).await?, session_date)
+    pub async fn newest(lake: &Lake, session: Session) -> anyhow::Result<Self> {
+        Ok(Self::over(lake.session_at(None).await?, session))
     }
 
-    fn over(pinned: PinnedSession, session_date: NaiveDate) -> anyhow::Result<Self> {
-        let session = Calendar::shipped()?.session_on(Venue::Xnys, session_date)?;
-        Ok(Self { pinned, session_date, session })
+    fn over(pinned: PinnedSession, session: Session) -> Self {
+        Self { pinned, session_date: session.session_date, session }
     }
 
     /// Rows of a query, in which `$session_date` is the report's session and `$session_close` the

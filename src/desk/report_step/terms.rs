@@ -1,11 +1,13 @@
 //! What a report needs beside the lake: the template, the limits, and what is known of the market.
 
 use anyhow::anyhow;
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 
 use crate::broker::FeedDescription;
 use crate::desk::faults_error;
+use crate::desk::reference;
 use crate::desk::settings::{BrokerKind, OrderMode, Settings};
+use crate::market::sessions::{Calendar, Session, Venue};
 use crate::pipeline::Files;
 use crate::report::{MarketKind, MarketNote};
 use crate::risk::RiskLimits;
@@ -15,7 +17,7 @@ const TEMPLATE: &str = "templates/daily.html";
 /// How the exchange of a simulated market fills, as `exchange::fills` does it.
 const FILLS: &str = "Simulated. A marketable order fills at natural up to the displayed size; one \
      that rests between mid and natural fills at its limit by a hazard that rises towards natural, \
-     and more readily when the price moves against it. No queue, no price improvement.";
+     and more readily when the fair price moves against it. No queue, no price improvement.";
 
 /// Everything on the page that is not in the lake.
 #[derive(Debug, Clone)]
@@ -31,6 +33,7 @@ pub struct ReportTerms {
     pub(super) quote_age: TimeDelta,
     /// How old quotes of futures may be.
     pub(super) futures_age: TimeDelta,
+    calendar: Calendar,
 }
 
 impl ReportTerms {
@@ -54,7 +57,13 @@ impl ReportTerms {
             quote_age: seconds(&settings, "marks_quote_age_seconds_max")?,
             futures_age: seconds(&settings, "futures_age_seconds_max")?,
             limits: settings.risk,
+            calendar: reference::calendar(files).map_err(faults_error)?,
         })
+    }
+
+    /// The regular session of the ETFs on that date.
+    pub(super) fn session(&self, date: NaiveDate) -> anyhow::Result<Session> {
+        Ok(self.calendar.session_on(Venue::Xnys, date)?)
     }
 }
 

@@ -7,8 +7,8 @@ use chrono_tz::America::New_York;
 
 use crate::market::sessions::Venue;
 use crate::market::{
-    ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Price, Symbol,
-    Timestamp, UnderlyingQuote,
+    ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Price, Settlement,
+    Symbol, Timestamp, UnderlyingQuote,
 };
 
 use super::super::source::{
@@ -16,6 +16,12 @@ use super::super::source::{
     SettlementValue,
 };
 use super::{RecordedMarket, Step};
+
+impl RecordedMarket {
+    fn underlying(&self, conid: ConId) -> Option<&Instrument> {
+        self.underlyings.values().find(|underlying| underlying.conid() == conid)
+    }
+}
 
 impl MarketSource for RecordedMarket {
     fn description(&self) -> &MarketDescription {
@@ -50,7 +56,7 @@ impl MarketSource for RecordedMarket {
     }
 
     fn underlyings(&self) -> Vec<Instrument> {
-        self.stocks.values().cloned().map(Instrument::Stock).collect()
+        self.underlyings.values().cloned().collect()
     }
 
     fn option_contracts(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>> {
@@ -70,17 +76,21 @@ impl MarketSource for RecordedMarket {
 
     fn contract(&self, conid: ConId) -> Option<Instrument> {
         let option = self.contracts.get(&conid).cloned().map(Instrument::Option);
-        let stock = || self.stocks.values().find(|stock| stock.conid == conid);
-        option.or_else(|| stock().cloned().map(Instrument::Stock))
+        option.or_else(|| self.underlying(conid).cloned())
     }
 
     fn is_open(&self, conid: ConId) -> bool {
         match self.contract(conid) {
             Some(Instrument::Option(option)) => {
-                self.now < option.last_trade_at && self.trades(Venue::EtfOptions)
+                let venue = match option.settlement {
+                    Settlement::Physical => Venue::EtfOptions,
+                    Settlement::Cash => Venue::CboeIndexOptions,
+                };
+                self.now < option.last_trade_at && self.trades(venue)
             }
             Some(Instrument::Stock(_)) => self.trades(Venue::Xnys),
-            Some(Instrument::Index(_) | Instrument::Future(_)) | None => false,
+            Some(Instrument::Index(_)) => self.trades(Venue::CboeIndexOptions),
+            Some(Instrument::Future(_)) | None => false,
         }
     }
 
@@ -107,8 +117,8 @@ impl MarketSource for RecordedMarket {
 
     /// The parity spot of an ETF; nothing for options.
     fn fair_value(&self, conid: ConId) -> Option<f64> {
-        let stock = self.stocks.values().find(|stock| stock.conid == conid)?;
-        self.spot(&stock.symbol, self.now).map(Price::to_f64)
+        let underlying = self.underlying(conid)?;
+        self.spot(underlying.symbol(), self.now).map(Price::to_f64)
     }
 
     fn settlement(&self, conid: ConId) -> Option<SettlementValue> {
@@ -122,8 +132,8 @@ impl MarketSource for RecordedMarket {
         if let Some(mark) = self.option_closes.get(&(conid, session)) {
             return Some(*mark);
         }
-        let stock = self.stocks.values().find(|stock| stock.conid == conid)?;
-        self.stock_closes.get(&(stock.symbol.clone(), session)).copied()
+        let underlying = self.underlying(conid)?;
+        self.stock_closes.get(&(underlying.symbol().clone(), session)).copied()
     }
 
     fn stress(&self, _symbol: &Symbol) -> f64 {

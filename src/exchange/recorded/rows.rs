@@ -20,10 +20,37 @@ use crate::market::{
 use super::RecordAccount;
 use super::sweeps::sweep_ids;
 
-/// Shares a contract of the recorded ETF options.
+/// Shares, or index points, a contract.
 const MULTIPLIER: i64 = 100;
-/// Tick of SPY, QQQ and IWM options, millionths of a USD (penny programme).
+/// Least tick of SPY, QQQ and IWM options (penny programme) and of VIX options under 3 USD,
+/// millionths of a USD.
 const TICK_MICROS: i64 = 10_000;
+
+/// What a record does not say of a contract: known of these underlyings only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Terms {
+    /// American, delivered in shares, to the close.
+    Etf,
+    /// European, settled in cash at the opening print.
+    CashIndex,
+}
+
+impl Terms {
+    pub fn of(symbol: &Symbol) -> Option<Self> {
+        match symbol.as_str() {
+            "SPY" | "QQQ" | "IWM" => Some(Self::Etf),
+            "VIX" => Some(Self::CashIndex),
+            _ => None,
+        }
+    }
+
+    fn contract(self) -> (ExpiryKind, ExerciseStyle, Settlement) {
+        match self {
+            Self::Etf => (ExpiryKind::EtfPm, ExerciseStyle::American, Settlement::Physical),
+            Self::CashIndex => (ExpiryKind::VixAm, ExerciseStyle::European, Settlement::Cash),
+        }
+    }
+}
 
 /// One stored row, as its source wrote it.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +85,8 @@ pub enum RowFault {
     Strike(f64),
     #[error("option right `{0}` is neither C/CALL nor P/PUT")]
     Right(String),
+    #[error("the terms of options on {0} are not known; a record may hold SPY, QQQ, IWM and VIX")]
+    Terms(Symbol),
     #[error(transparent)]
     Calendar(#[from] CalendarError),
 }
@@ -81,10 +110,11 @@ impl ContractKey {
         Ok(Self { symbol: row.symbol.clone(), expiry_date, right, strike })
     }
 
-    /// The contract: an American option on an ETF, delivered in shares.
+    /// The contract, by the terms of its underlying.
     pub fn contract(&self, calendar: &Calendar) -> Result<OptionContract, RowFault> {
         let occ_symbol = occ_symbol(&self.symbol, self.expiry_date, self.right, self.strike);
-        let kind = ExpiryKind::EtfPm;
+        let terms = Terms::of(&self.symbol).ok_or_else(|| RowFault::Terms(self.symbol.clone()))?;
+        let (kind, style, settlement) = terms.contract();
         Ok(OptionContract {
             conid: ConId::derived_from(&occ_symbol),
             occ_symbol,
@@ -92,8 +122,8 @@ impl ContractKey {
             expiry_date: self.expiry_date,
             strike: self.strike,
             right: self.right,
-            style: ExerciseStyle::American,
-            settlement: Settlement::Physical,
+            style,
+            settlement,
             multiplier: MULTIPLIER,
             min_tick: Price::from_micros(TICK_MICROS),
             last_trade_at: last_trade_instant(calendar, kind, self.expiry_date)?,
@@ -163,18 +193,30 @@ impl ReadyRow {
         })
     }
 
-    /// How much the row says: decides between rows of one contract and stamp.
+    /// How many fields the row has after sentinels, by the same count as `silver.option_coded`:
+    /// decides between rows of one contract and stamp.
     pub fn fields(&self) -> usize {
-        let prices = [self.quote.bid, self.quote.ask, self.quote.last];
-        let vendor = self.quote.vendor;
-        let numbers = [vendor.vol, vendor.delta, vendor.gamma, vendor.theta, vendor.vega];
+        let quote = &self.quote;
+        let prices = [quote.bid, quote.ask, quote.last];
+        let sizes = [quote.bid_size, quote.ask_size].map(|size| size.filter(|size| *size >= 0));
+        let counts = [quote.volume, quote.open_interest];
+        let vol = quote.vendor.vol.filter(|vol| *vol > 0.0 && *vol < SENTINEL);
         prices.iter().flatten().filter(|price| **price > Price::ZERO).count()
-            + numbers
-                .iter()
-                .flatten()
-                .filter(|number| number.is_finite() && **number != 0.0)
-                .count()
+            + sizes.iter().chain(&counts).flatten().count()
+            + usize::from(vol.is_some())
+            + usize::from(has_delta(&quote.vendor))
     }
+}
+
+/// As large as this is no number but a mark for none.
+const SENTINEL: f64 = 1e300;
+
+/// A delta that is none: -1, -2, and 0 in a vector of zeros.
+fn has_delta(vendor: &VendorGreeks) -> bool {
+    let zero = |number: Option<f64>| number.is_none_or(|number| number.abs() < f64::MIN_POSITIVE);
+    let all_zero = [vendor.delta, vendor.gamma, vendor.theta, vendor.vega].into_iter().all(zero);
+    let marks_none = |delta: f64| [-1.0, -2.0].iter().any(|mark| (delta - mark).abs() < 1e-12);
+    vendor.delta.is_some_and(|delta| delta.abs() < SENTINEL && !marks_none(delta) && !all_zero)
 }
 
 /// The rows in order of time, with their contracts and sweeps.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta};
 
 use super::*;
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeEvent, MarketSource as _};
-use crate::market::VendorGreeks;
+use crate::market::{ExerciseStyle, VendorGreeks};
 use crate::pricing::{Bsm, Right, american};
 use crate::structures::testing::{price, usd};
 use crate::structures::{OrderLeg, OrderRef, OrderRequest, OrderType, Purpose};
@@ -176,6 +176,59 @@ fn a_row_without_a_quote_ends_the_one_before_and_the_fuller_row_of_a_stamp_wins(
     assert!(market.option_quote(conid).is_none());
 }
 
+/// One count of fields decides here and in silver: sentinels are no fields, volumes are.
+#[test]
+fn sentinels_do_not_win_a_stamp_and_an_unusable_row_does_not_end_a_quote_of_its_own() {
+    let at = open() + TimeDelta::minutes(1);
+    let greeks = VendorGreeks {
+        vol: Some(-1.0),
+        delta: Some(-2.0),
+        gamma: Some(-2.0),
+        theta: Some(-2.0),
+        vega: Some(-2.0),
+    };
+    let mut sound = row(at, 690.0, "CALL", (20.0, 20.1));
+    sound.last = Some(20.0);
+    let sentinels = RecordedRow { vendor: greeks, ..row(at, 690.0, "CALL", (20.0, 20.2)) };
+    let crossed = row(at, 690.0, "CALL", (20.4, 20.3));
+    let mut uncounted = row(at, 695.0, "CALL", (17.0, 17.2));
+    (uncounted.volume, uncounted.open_interest) = (None, None);
+    uncounted.vendor.gamma = Some(0.01);
+    let counted = row(at, 695.0, "CALL", (17.0, 17.1));
+    let mut market = market(vec![counted, uncounted, sound, sentinels, crossed]);
+    market.advance_to(at);
+    let asks: Vec<_> = market
+        .option_contracts(&Symbol::new("SPY"))
+        .iter()
+        .map(|one| market.option_quote(one.conid).and_then(|quote| quote.ask))
+        .collect();
+    assert_eq!(asks, [Some(price(20.1)), Some(price(17.1))]);
+}
+
+#[test]
+fn index_options_are_european_settle_in_cash_and_say_nothing_of_spot_or_rates() {
+    let mut rows = day_of_sweeps();
+    let mut vix = row(open() + TimeDelta::minutes(1), 20.0, "CALL", (1.5, 1.6));
+    vix.symbol = Symbol::new("VIX");
+    vix.expiry = "20260318".to_owned();
+    let put = RecordedRow { right: "PUT".to_owned(), ..vix.clone() };
+    rows.extend([vix, put]);
+    let mut market = market(rows);
+    market.advance_to(open() + TimeDelta::minutes(5));
+    let symbol = Symbol::new("VIX");
+    let contract = market.option_contracts(&symbol)[0].clone();
+    assert_eq!((contract.style, contract.settlement), (ExerciseStyle::European, Settlement::Cash));
+    assert_eq!(contract.last_trade_at, instant("2026-03-17T20:15:00Z"));
+    assert_eq!(contract.expires_at, instant("2026-03-18T13:30:00Z"));
+    assert!(market.option_quote(contract.conid).is_some());
+    let index = market.underlyings().into_iter().find(|one| *one.symbol() == symbol).unwrap();
+    assert!(matches!(index, Instrument::Index(_)));
+    assert_eq!(market.fair_value(index.conid()), None);
+    market.advance_to(instant("2026-02-04T21:00:00Z"));
+    let session = NaiveDate::from_ymd_opt(2026, 2, 4).unwrap();
+    assert_eq!(market.official_mark(index.conid(), session), None);
+}
+
 #[test]
 fn rows_that_name_no_contract_are_faults_with_a_reason() {
     let at = open();
@@ -189,10 +242,14 @@ fn rows_that_name_no_contract_are_faults_with_a_reason() {
         faulty(|row| row.expiry = "20260322".to_owned()),
         faulty(|row| row.strike = f64::NAN),
         faulty(|row| row.right = "call".to_owned()),
+        faulty(|row| row.symbol = Symbol::new("SPX")),
         faulty(|_| {}),
     ];
     let market = market(rows);
-    assert_eq!((market.record().rows, market.record().faults.len()), (1, 4));
+    assert_eq!((market.record().rows, market.record().faults.len()), (1, 5));
+    let reasons = market.record().fault_counts();
+    let terms = reasons.iter().find(|(reason, _)| reason.contains("options on SPX"));
+    assert_eq!(terms.map(|(_, count)| *count), Some(1), "{reasons:?}");
 }
 
 #[test]

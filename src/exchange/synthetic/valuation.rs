@@ -148,12 +148,12 @@ impl Smiles {
         }
     }
 
-    /// The most that a call is worth if it is exercised just before one of its dividends.
+    /// The most that a call is worth if it is exercised just before one of its dividends: at every
+    /// strike, so that the value is the greater of convex ones and bends nowhere downwards. A
+    /// dividend that pays less than the interest on the strike is left out: there the European
+    /// value is the greater one.
     fn before_dividends(&self, law: &Law, state: &State, of: (Etf, &ListedOption)) -> f64 {
         let (etf, option) = of;
-        if option.strike >= *state.spots.get(etf) {
-            return 0.0;
-        }
         law.carry
             .between(etf, state.at, option.expires_at)
             .filter(|dividend| {

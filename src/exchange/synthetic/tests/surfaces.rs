@@ -133,3 +133,64 @@ fn vix_options_are_free_of_arbitrage_and_their_forward_meets_the_index() {
         assert!((soon.forward() / market.law.vix_index(state) - 1.0).abs() < 1e-3);
     }
 }
+
+/// American puts are European ones plus a premium of the formula with one volatility, left out
+/// under half a tenth of a cent: so much may bend the wrong way.
+const AMERICAN_SLACK: f64 = 2e-3;
+
+/// Fair values of one expiry and right, by strike.
+fn fair_chain(
+    market: &SyntheticMarket,
+    (etf, expires_at, right): (Etf, i64, OptionRight),
+) -> Vec<(f64, f64)> {
+    market
+        .listing
+        .trading(Underlying::Etf(etf), market.path.state().at)
+        .filter(|option| option.expires_at == expires_at && option.contract.right == right)
+        .map(|option| (option.strike, market.fair_value(option.contract.conid).unwrap()))
+        .collect()
+}
+
+/// Verticals lie between nothing and their width, butterflies cost nothing at least.
+fn assert_no_arbitrage_in(name: &str, right: OptionRight, chain: &[(f64, f64)]) {
+    for two in chain.windows(2) {
+        let ((low, low_value), (high, high_value)) = (two[0], two[1]);
+        let vertical = match right {
+            OptionRight::Call => low_value - high_value,
+            OptionRight::Put => high_value - low_value,
+        };
+        let within = -AMERICAN_SLACK..=high - low + AMERICAN_SLACK;
+        assert!(within.contains(&vertical), "{name} vertical {low}-{high}: {vertical}");
+    }
+    for three in chain.windows(3) {
+        let ((low, a), (body, b), (high, c)) = (three[0], three[1], three[2]);
+        let share = (high - body) / (high - low);
+        let butterfly = share * a + (1.0 - share) * c - b;
+        assert!(butterfly > -AMERICAN_SLACK, "{name} butterfly {low}-{body}-{high}: {butterfly}");
+    }
+}
+
+/// What is quoted around, American values of listed strikes, around an ex-date too.
+#[test]
+fn listed_fair_values_are_free_of_static_arbitrage() {
+    for market in states() {
+        for etf in Etf::ALL {
+            for right in [OptionRight::Call, OptionRight::Put] {
+                let mut before: Vec<(f64, f64)> = Vec::new();
+                for expires_at in expiries(&market, Underlying::Etf(etf)) {
+                    let name = format!("{etf:?} {right:?} {expires_at}");
+                    let chain = fair_chain(&market, (etf, expires_at, right));
+                    assert_no_arbitrage_in(&name, right, &chain);
+                    for (strike, value) in &chain {
+                        let known = before.iter().find(|(other, _)| (other - strike).abs() < 1e-9);
+                        if let Some((_, earlier)) = known {
+                            let calendar = value - earlier;
+                            assert!(calendar > -AMERICAN_SLACK, "{name} {strike}: {calendar}");
+                        }
+                    }
+                    before = chain;
+                }
+            }
+        }
+    }
+}
