@@ -1,8 +1,9 @@
 //! The broker and its data, as the desk sees them: four doors for orders, readings of the
 //! account's truth, and the feed of quotes and reference data.
 //!
-//! `place` and `reprice` take a [`crate::risk::Approved`] only, so an unchecked order does not
-//! compile. An `Approved` ends here: adapters hand a plain request on. This module decides nothing.
+//! `place` takes a [`crate::risk::Approved`] and `reprice` a [`crate::risk::ApprovedStep`], so that
+//! an unchecked order or price does not compile, and neither does placing one approval twice. Both
+//! end here: adapters hand a plain request on. This module decides nothing.
 
 pub mod paper;
 
@@ -14,7 +15,7 @@ use crate::market::{
     ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Price, Symbol,
     Timestamp, UnderlyingQuote,
 };
-use crate::risk::{Approved, Proposed};
+use crate::risk::{Approved, ApprovedStep, Proposed};
 use crate::structures::{
     AccountSnapshot, BrokerPosition, Execution, OpenOrder, OrderEvent, OrderRef, Reject, WhatIf,
 };
@@ -25,7 +26,8 @@ pub enum BrokerError {
     /// Nothing works and nothing was filled: do not send again unchanged.
     #[error(transparent)]
     Rejected(#[from] Reject),
-    /// The broker cannot say; what needs the answer is unevaluable.
+    /// The broker cannot say: what needs the answer is unevaluable, and an order that was being
+    /// sent may work or fill unseen.
     #[error("the broker gives no answer: {0}")]
     NoAnswer(String),
 }
@@ -36,8 +38,8 @@ pub trait Broker {
     fn margin_of(&self, order: &Proposed) -> Result<WhatIf, BrokerError>;
     /// Sends the order; the broker's permanent id.
     fn place(&mut self, order: Approved) -> Result<i64, BrokerError>;
-    /// Moves a working order to the price of a new approval of the same order.
-    fn reprice(&mut self, order: Approved) -> Result<(), BrokerError>;
+    /// Moves a working order to the price of an approved step.
+    fn reprice(&mut self, step: ApprovedStep) -> Result<(), BrokerError>;
     fn cancel(&mut self, order_ref: &OrderRef) -> Result<(), BrokerError>;
 
     /// What happened since the last call, in order.

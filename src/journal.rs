@@ -48,6 +48,8 @@ pub enum JournalError {
     NoStrategy(String),
     #[error("order {order_ref} is {from} and cannot become {to}")]
     IllegalMove { order_ref: String, from: String, to: &'static str },
+    #[error("order {order_ref}: {what}")]
+    Impossible { order_ref: String, what: String },
     #[error("order {0} is in the journal already; the same intent is never written twice")]
     Duplicate(String),
     #[error("state.db holds `{0}`, which is no value of its column")]

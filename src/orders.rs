@@ -7,6 +7,6 @@ pub mod ladder;
 pub mod lifecycle;
 pub mod reconcile;
 
-pub use ladder::{Ladder, LadderError, LadderMarket, LadderParameters, Urgency};
+pub use ladder::Ladder;
 pub use lifecycle::{Happening, IllegalMove, OrderLife, Progress};
 pub use reconcile::{Books, Difference, DifferenceKind, Known, KnownMove, Tolerance, reconcile};

@@ -18,6 +18,7 @@ mod gate;
 pub mod inputs;
 #[cfg(test)]
 mod laws;
+mod limit_faults;
 pub mod limits;
 pub mod scenario;
 pub mod sizing;
@@ -26,21 +27,23 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod triggers;
+pub mod vega;
 
 pub use assignment::{AssignedNotional, assigned_notional};
 pub use book::{Book, BookStrategy, ContractSums, WorkingOrder, after_fill, nearest_expiry};
 pub use breaker::{Breaker, BreakerInputs, Hold, MarketPhase, Reading, Transition};
 pub use checks::{CheckResult, CheckStatus, check_ids};
 pub use context::{Effects, OrderClass};
-pub use gate::{Approved, Mandate, Outcome, Proposed, Provenance, Step, Verdict, check};
+pub use gate::{Approved, ApprovedStep, Mandate, Outcome, Proposed, Provenance, Verdict, check};
 pub use inputs::{
-    AccountView, Activity, GateInputs, LegMarket, MarketView, Opened, Presence, RecentOrder,
+    AccountView, Activity, Fate, GateInputs, LegMarket, MarketView, Opened, Presence, RecentOrder,
     RequiredInput, SessionPhase, SessionView,
 };
 pub use limits::{
-    AccountLimits, Cluster, EntryLimits, ExposureLimits, LossLimits, OrderLimits, PriceLimits,
-    RiskLimits,
+    AccountLimits, Cluster, EntryLimits, ExposureLimits, LimitFault, LossLimits, OrderLimits,
+    PriceLimits, RiskLimits,
 };
 pub use scenario::{ContractGrid, NodeProfits, ScenarioGrid, ScenarioParameters};
 pub use sizing::{SizingInputs, SizingRefusal, combos_that_fit};
 pub use triggers::{BreakerLevel, BreakerParameters, Cause, Trigger};
+pub use vega::cluster_vega;

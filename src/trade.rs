@@ -3,32 +3,38 @@
 //!
 //! Invariants: an intent and its verdict are in the journal before anything is sent; what is sent
 //! is what the gate approved; one decision is acted on once; an order is worked inside the worst
-//! price of its approval and nowhere else. Nothing here makes a price, a signal or a rule.
+//! price of its approval and nowhere else; an order whose fate nobody knows is never sent again and
+//! stays in the book until the broker's truth says what it is. Nothing here makes a price, a signal or a rule.
 
 mod act;
+mod decision;
 mod entry;
 mod events;
 mod exit;
 mod inputs;
 mod market;
 mod publish;
+mod record;
+mod send;
 mod settle;
 mod steps;
+mod watch;
 mod work;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::journal::{AlertRow, Journal, JournalError};
 use crate::market::sessions::Calendar;
-use crate::market::{Symbol, Timestamp, Usd};
+use crate::market::{Timestamp, Usd};
 use crate::pipeline::Flusher;
 use crate::pipeline::{Sequence, Shared};
 use crate::risk::{Breaker, RiskLimits};
 use crate::structures::OrderRef;
 
+use settle::Dispute;
 use work::Working;
 
 pub use inputs::PnlToday;
@@ -73,8 +79,10 @@ pub struct Trader<B> {
     working: BTreeMap<OrderRef, Working>,
     /// Until when entries of a symbol and structure rest after a refusal.
     resting: BTreeMap<(String, String), Timestamp>,
-    /// Underlyings whose truth is in dispute: no entries.
-    blocked: BTreeSet<Symbol>,
+    /// What the last reconciliation left open.
+    dispute: Dispute,
+    /// When the newest option quote with a price came.
+    quoted_at: Option<Timestamp>,
     breaker: Breaker,
     clean_reconciliation_at: Option<Timestamp>,
     pnl: PnlToday,
@@ -107,6 +115,7 @@ impl<B> Trader<B> {
         let TraderParts { broker, journal, sequence, calendar, flusher, settings } = parts;
         let settings_cash = settings.opening_cash;
         let published = journal.borrow().last_change()?;
+        let breaker = watch::breaker_of(&journal.borrow())?;
         Ok(Self {
             broker,
             journal,
@@ -117,8 +126,9 @@ impl<B> Trader<B> {
             published,
             working: BTreeMap::new(),
             resting: BTreeMap::new(),
-            blocked: BTreeSet::new(),
-            breaker: Breaker::default(),
+            dispute: Dispute::default(),
+            quoted_at: None,
+            breaker,
             clean_reconciliation_at: None,
             pnl: PnlToday::default(),
             gate_runs: 0,

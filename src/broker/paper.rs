@@ -12,8 +12,8 @@ use crate::market::{
     ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Symbol, Timestamp,
     UnderlyingQuote,
 };
-use crate::risk::{Approved, Proposed};
-use crate::structures::{AccountSnapshot, BrokerPosition, OpenOrder, OrderRef, WhatIf};
+use crate::risk::{Approved, ApprovedStep, Proposed};
+use crate::structures::{AccountSnapshot, BrokerPosition, OpenOrder, OrderRef, OrderType, WhatIf};
 
 use super::{
     Bar, Broker, BrokerError, BrokerEvent, DeliveredQuote, Dividend, Feed, FeedDescription, Rate,
@@ -45,9 +45,8 @@ impl Broker for PaperBroker {
         Ok(self.exchange.submit(order.into_request())?)
     }
 
-    fn reprice(&mut self, order: Approved) -> Result<(), BrokerError> {
-        let request = order.into_request();
-        Ok(self.exchange.amend(&request.order_ref, request.order_type)?)
+    fn reprice(&mut self, step: ApprovedStep) -> Result<(), BrokerError> {
+        Ok(self.exchange.amend(step.order_ref(), OrderType::Limit(step.limit()))?)
     }
 
     fn cancel(&mut self, order_ref: &OrderRef) -> Result<(), BrokerError> {

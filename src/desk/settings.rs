@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::orders::ladder::{STEP_SECONDS_MIN, STEPS};
 use crate::pipeline::{FileFault, Files, Params};
 use crate::risk::RiskLimits;
 
@@ -151,6 +152,13 @@ impl Settings {
         let risk = reader.section::<RiskLimits>("risk");
         let params = reader.params();
         reader.no_other_section();
+        reader.judge_risk(risk.as_ref());
+        reader.judge_work(work.as_ref(), risk.as_ref());
+        let amounts = [
+            ("desk", "capital_usd", desk.as_ref().map(|desk| desk.capital_usd)),
+            ("paper", "initial_cash_usd", paper.as_ref().map(|paper| paper.initial_cash_usd)),
+        ];
+        reader.judge_amounts(&amounts);
         match (desk, paper, universe, work, lake, risk) {
             (Some(desk), Some(paper), Some(universe), Some(work), Some(lake), Some(risk))
                 if reader.faults.is_empty() =>
@@ -193,6 +201,53 @@ impl Reader<'_> {
                 let key = message.split('`').nth(1).map(str::to_owned);
                 self.fault(name, key.as_deref(), format!("[{name}] {message}"));
                 None
+            }
+        }
+    }
+
+    fn judge_risk(&mut self, risk: Option<&RiskLimits>) {
+        for found in risk.map(RiskLimits::faults).unwrap_or_default() {
+            let text = format!("[{}] {} {}", found.section, found.key, found.what);
+            self.fault(found.section, Some(&found.key), text);
+        }
+    }
+
+    /// The bounds of a ladder, and an urgent exit that the gate's own collar would always refuse.
+    fn judge_work(&mut self, work: Option<&WorkSettings>, risk: Option<&RiskLimits>) {
+        let Some(work) = work else { return };
+        let share = |ratio: f64| (0.0..=1.0).contains(&ratio);
+        let (fewest, most) = (STEPS.start(), STEPS.end());
+        let bounds = [
+            ("ladder_steps", STEPS.contains(&work.ladder_steps), format!("{fewest} to {most}")),
+            (
+                "step_seconds",
+                work.step_seconds >= STEP_SECONDS_MIN,
+                format!("{STEP_SECONDS_MIN} or more"),
+            ),
+            ("exit_budget_ratio", share(work.exit_budget_ratio), "a fraction to 1".to_owned()),
+            ("urgent_collar_ratio", share(work.urgent_collar_ratio), "a fraction to 1".to_owned()),
+            (
+                "refused_entry_rest_minutes",
+                work.refused_entry_rest_minutes >= 0,
+                "0 or more".to_owned(),
+            ),
+        ];
+        for (key, _, remedy) in bounds.into_iter().filter(|(_, sound, _)| !sound) {
+            self.fault("work", Some(key), format!("[work] {key} is out of range; write {remedy}"));
+        }
+        let collar = risk.map(|risk| risk.price.collar_width_ratio);
+        if collar.is_some_and(|collar| work.urgent_collar_ratio / 2.0 > collar) {
+            let fault = "[work] urgent_collar_ratio goes beyond [risk.price] collar_width_ratio, \
+                         so that the gate would refuse urgent exits; write at most twice that";
+            self.fault("work", Some("urgent_collar_ratio"), fault.to_owned());
+        }
+    }
+
+    fn judge_amounts(&mut self, amounts: &[(&str, &str, Option<f64>)]) {
+        for (section, key, amount) in amounts {
+            if amount.is_some_and(|usd| !(usd > 0.0 && usd.is_finite())) {
+                let fault = format!("[{section}] {key} is no amount above 0; write USD");
+                self.fault(section, Some(key), fault);
             }
         }
     }

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::market::{Price, Timestamp, Usd};
-use crate::structures::{BrokerStatus, OrderEvent, OrderRef, OrderRequest, OrderState};
+use crate::orders::{Happening, IllegalMove, OrderLife, Progress};
+use crate::structures::{OrderEvent, OrderRef, OrderRequest, OrderState};
 
 use super::openings::prepare_strategy;
 use super::rows::{legs_text, order_state};
@@ -43,9 +44,9 @@ pub struct Verdict<'a> {
 }
 
 impl Journal {
-    /// Writes the intent and its verdict in one transaction, before anything is sent. The same
-    /// reference is never written twice.
-    pub fn record(
+    /// As [`Journal::record_verdict`], without checks.
+    #[cfg(test)]
+    pub(crate) fn record(
         &mut self,
         intent: &Intent,
         ruling: &Ruling,
@@ -54,7 +55,8 @@ impl Journal {
         self.record_verdict(intent, Verdict { ruling, checks: "[]" }, at)
     }
 
-    /// As [`Journal::record`], with every check of the verdict.
+    /// Writes the intent and its verdict with every check in one transaction, before anything is
+    /// sent. The same reference is never written twice.
     pub fn record_verdict(
         &mut self,
         intent: &Intent,
@@ -65,16 +67,16 @@ impl Journal {
         let work = self.begin()?;
         propose(&work, intent, at)?;
         let order_ref = &intent.request.order_ref;
-        let (state, reason) = match ruling {
-            Ruling::Approved => (OrderState::Approved, ""),
-            Ruling::Denied { reason } => (OrderState::Denied, reason.as_str()),
+        let (happening, reason) = match ruling {
+            Ruling::Approved => (Happening::Approved, ""),
+            Ruling::Denied { reason } => (Happening::Denied, reason.as_str()),
         };
         work.execute(
             "insert into verdicts (order_ref, approved, checks, ruled_at) values (?1, ?2, ?3, ?4)",
             (order_ref.as_str(), *ruling == Ruling::Approved, checks, at.timestamp_micros()),
         )?;
-        move_order(&work, order_ref, state, at)?;
-        set_reason(&work, order_ref, reason)?;
+        move_order(&work, order_ref, happening, at)?;
+        note_reason(&work, order_ref, reason)?;
         if *ruling == Ruling::Approved {
             prepare_strategy(&work, intent, at)?;
         }
@@ -101,11 +103,7 @@ impl Journal {
         at: Timestamp,
     ) -> Result<(), JournalError> {
         let work = self.begin()?;
-        if state_of(&work, order_ref)? == OrderState::Working {
-            bump(&work, order_ref, at)?;
-        } else {
-            move_order(&work, order_ref, OrderState::Sent, at)?;
-        }
+        move_order(&work, order_ref, Happening::Sent, at)?;
         work.execute(
             "update orders set perm_id = ?2 where order_ref = ?1",
             (order_ref.as_str(), perm_id),
@@ -121,7 +119,7 @@ impl Journal {
         at: Timestamp,
     ) -> Result<(), JournalError> {
         let work = self.begin()?;
-        let state = state_of(&work, order_ref)?;
+        let state = life_of(&work, order_ref)?.state();
         if !matches!(state, OrderState::Sent | OrderState::Working) {
             return Err(illegal(order_ref, state, "repriced"));
         }
@@ -141,7 +139,7 @@ impl Journal {
         at: Timestamp,
     ) -> Result<(), JournalError> {
         let work = self.begin()?;
-        move_order(&work, order_ref, OrderState::Rejected, at)?;
+        move_order(&work, order_ref, Happening::Refused, at)?;
         end_order(&work, order_ref, reason, at)?;
         Ok(work.commit()?)
     }
@@ -155,11 +153,7 @@ impl Journal {
         at: Timestamp,
     ) -> Result<(), JournalError> {
         let work = self.begin()?;
-        let state = state_of(&work, order_ref)?;
-        if state != OrderState::Approved {
-            return Err(illegal(order_ref, state, "withdrawn"));
-        }
-        move_order(&work, order_ref, OrderState::Cancelled, at)?;
+        move_order(&work, order_ref, Happening::Withdrawn, at)?;
         end_order(&work, order_ref, reason, at)?;
         Ok(work.commit()?)
     }
@@ -173,8 +167,39 @@ impl Journal {
         at: Timestamp,
     ) -> Result<(), JournalError> {
         let work = self.begin()?;
-        move_order(&work, order_ref, OrderState::Unknown, at)?;
-        set_reason(&work, order_ref, reason)?;
+        move_order(&work, order_ref, Happening::OutcomeUnknown, at)?;
+        note_reason(&work, order_ref, reason)?;
+        Ok(work.commit()?)
+    }
+
+    /// The broker, asked, knows nothing of an order of unknown fate, and its positions show none of
+    /// it: it never worked.
+    pub fn mark_not_at_broker(
+        &mut self,
+        order_ref: &OrderRef,
+        at: Timestamp,
+    ) -> Result<(), JournalError> {
+        let work = self.begin()?;
+        move_order(&work, order_ref, Happening::NotAtBroker, at)?;
+        end_order(&work, order_ref, "the broker knows nothing of it", at)?;
+        Ok(work.commit()?)
+    }
+
+    /// Why the desk is about to end a working order. What the broker says of the end stands after
+    /// it.
+    pub fn note_cancelling(
+        &mut self,
+        order_ref: &OrderRef,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<(), JournalError> {
+        let work = self.begin()?;
+        if !life_of(&work, order_ref)?.state().is_final() {
+            note_reason(&work, order_ref, reason)?;
+            if work.changes() == 1 {
+                bump(&work, order_ref, at)?;
+            }
+        }
         Ok(work.commit()?)
     }
 
@@ -191,27 +216,25 @@ impl Journal {
             .collect();
         let work = self.begin()?;
         for order_ref in &open {
-            move_order(&work, order_ref, OrderState::Unknown, at)?;
+            move_order(&work, order_ref, Happening::OutcomeUnknown, at)?;
         }
         work.commit()?;
         Ok(open)
     }
 
-    /// A status that the broker reports. What is final stays as it is: a late event about it
-    /// changes nothing; one that tells nothing new is no change. What is filled never shrinks.
+    /// A status that the broker reports. What is final stays as it is: a late event that repeats it
+    /// or tells less changes nothing, one that contradicts it is an error and changes nothing
+    /// either. What is filled never shrinks.
     pub fn apply_event(&mut self, event: &OrderEvent) -> Result<(), JournalError> {
         let work = self.begin()?;
         let order_ref = &event.order_ref;
-        let from = state_of(&work, order_ref)?;
+        let mut life = life_of(&work, order_ref)?;
+        let from = life.state();
+        life.apply(event.into()).map_err(|illegal| refused(order_ref, &illegal))?;
         if from.is_final() {
             return Ok(());
         }
-        let state = match event.status {
-            BrokerStatus::Working => OrderState::Working,
-            BrokerStatus::Filled => OrderState::Filled,
-            BrokerStatus::Cancelled => OrderState::Cancelled,
-            BrokerStatus::Rejected => OrderState::Rejected,
-        };
+        let state = life.state();
         let changed = work.execute(
             "update orders set filled_quantity = max(filled_quantity, ?2), perm_id = ?3,
                  limit_price = coalesce(?4, limit_price)
@@ -220,7 +243,7 @@ impl Journal {
             (order_ref.as_str(), event.filled, event.perm_id, event.limit.map(Price::micros)),
         )?;
         if from != state {
-            move_order(&work, order_ref, state, event.at)?;
+            set_state(&work, order_ref, state, event.at)?;
         } else if changed == 1 {
             bump(&work, order_ref, event.at)?;
         }
@@ -260,40 +283,14 @@ fn propose(work: &Connection, intent: &Intent, at: Timestamp) -> Result<(), Jour
     Ok(())
 }
 
-fn state_of(work: &Connection, order_ref: &OrderRef) -> Result<OrderState, JournalError> {
-    let state: Option<String> = work
-        .prepare_cached("select state from orders where order_ref = ?1")?
-        .query_row([order_ref.as_str()], |row| row.get(0))
+fn life_of(work: &Connection, order_ref: &OrderRef) -> Result<OrderLife, JournalError> {
+    let found: Option<(String, i64, i64)> = work
+        .prepare_cached("select state, quantity, filled_quantity from orders where order_ref = ?1")?
+        .query_row([order_ref.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    order_state(&state.ok_or_else(|| JournalError::NoOrder(order_ref.to_string()))?)
-}
-
-/// The moves that an order's life allows. A broker's event may overtake the note that the order was
-/// sent; nothing leads from `Unknown` back to sending.
-fn may_move(from: OrderState, to: OrderState) -> bool {
-    match from {
-        OrderState::Proposed => matches!(to, OrderState::Approved | OrderState::Denied),
-        OrderState::Approved => matches!(
-            to,
-            OrderState::Sent
-                | OrderState::Working
-                | OrderState::Filled
-                | OrderState::Cancelled
-                | OrderState::Rejected
-                | OrderState::Unknown
-        ),
-        OrderState::Sent | OrderState::Working | OrderState::Unknown => matches!(
-            to,
-            OrderState::Working
-                | OrderState::Filled
-                | OrderState::Cancelled
-                | OrderState::Rejected
-                | OrderState::Unknown
-        ),
-        OrderState::Denied | OrderState::Filled | OrderState::Cancelled | OrderState::Rejected => {
-            false
-        }
-    }
+    let (state, quantity, filled) =
+        found.ok_or_else(|| JournalError::NoOrder(order_ref.to_string()))?;
+    Ok(OrderLife::restored(order_state(&state)?, quantity, filled))
 }
 
 fn illegal(order_ref: &OrderRef, from: OrderState, to: &'static str) -> JournalError {
@@ -304,16 +301,46 @@ fn illegal(order_ref: &OrderRef, from: OrderState, to: &'static str) -> JournalE
     }
 }
 
+fn refused(order_ref: &OrderRef, illegal: &IllegalMove) -> JournalError {
+    JournalError::Impossible { order_ref: order_ref.to_string(), what: illegal.to_string() }
+}
+
+/// Takes a happening to the order's life; what that does not allow is an error.
 fn move_order(
+    work: &Connection,
+    order_ref: &OrderRef,
+    happening: Happening,
+    at: Timestamp,
+) -> Result<(), JournalError> {
+    let mut life = life_of(work, order_ref)?;
+    let from = life.state();
+    match life.apply(happening) {
+        Ok(Progress::Changed) => set_state(work, order_ref, life.state(), at),
+        Ok(Progress::Same) => bump(work, order_ref, at),
+        Err(_) => Err(illegal(order_ref, from, asked(happening))),
+    }
+}
+
+/// What a happening would make of an order.
+fn asked(happening: Happening) -> &'static str {
+    match happening {
+        Happening::Approved => "approved",
+        Happening::Denied => "denied",
+        Happening::Sent => "sent",
+        Happening::Withdrawn => "withdrawn",
+        Happening::Refused => "rejected",
+        Happening::OutcomeUnknown => "unknown",
+        Happening::NotAtBroker => "cancelled",
+        Happening::Broker { status, .. } => status.as_str(),
+    }
+}
+
+fn set_state(
     work: &Connection,
     order_ref: &OrderRef,
     to: OrderState,
     at: Timestamp,
 ) -> Result<(), JournalError> {
-    let from = state_of(work, order_ref)?;
-    if !may_move(from, to) {
-        return Err(illegal(order_ref, from, to.as_str()));
-    }
     work.execute(
         "update orders set state = ?2 where order_ref = ?1",
         (order_ref.as_str(), to.as_str()),
@@ -333,9 +360,11 @@ pub(super) fn bump(
     Ok(())
 }
 
-fn set_reason(work: &Connection, order_ref: &OrderRef, reason: &str) -> Result<(), JournalError> {
+/// Adds a reason to what is known already.
+fn note_reason(work: &Connection, order_ref: &OrderRef, reason: &str) -> Result<(), JournalError> {
     work.execute(
-        "update orders set reason = ?2 where order_ref = ?1",
+        "update orders set reason = case when reason = '' then ?2 else reason || '; ' || ?2 end
+         where order_ref = ?1 and ?2 <> '' and reason <> ?2",
         (order_ref.as_str(), reason),
     )?;
     Ok(())
@@ -348,7 +377,7 @@ fn end_order(
     reason: &str,
     at: Timestamp,
 ) -> Result<(), JournalError> {
-    set_reason(work, order_ref, reason)?;
+    note_reason(work, order_ref, reason)?;
     let unfilled: Option<String> = work
         .query_row(
             "select strategies.strategy_id from strategies

@@ -215,6 +215,12 @@ impl Journal {
         self.select(&format!("{STRATEGIES} {tail}"), 0, strategy_row)
     }
 
+    /// All legs that any strategy ever held.
+    pub fn legs(&self) -> Result<Vec<LegRow>, JournalError> {
+        let tail = "where change_seq > ?1 order by strategy_id, conid";
+        self.select(&format!("{LEGS} {tail}"), 0, leg_row)
+    }
+
     /// All legs that are still held.
     pub fn held_legs(&self) -> Result<Vec<LegRow>, JournalError> {
         let tail = "where change_seq > ?1 and quantity <> 0 order by strategy_id, conid";

@@ -239,7 +239,9 @@ fn an_order_leaves_once_and_what_is_final_or_unknown_is_never_sent() {
     let late = journal.mark_unknown(order_ref, "", at(5)).unwrap_err();
     assert!(matches!(late, JournalError::IllegalMove { .. }));
     let change = journal.last_change().unwrap();
-    journal.apply_event(&event(&open, BrokerStatus::Working, 1)).unwrap();
+    journal.apply_event(&event(&open, BrokerStatus::Working, 0)).unwrap();
+    let contrary = journal.apply_event(&event(&open, BrokerStatus::Filled, 2)).unwrap_err();
+    assert!(matches!(contrary, JournalError::Impossible { .. }), "{contrary}");
     assert_eq!(journal.last_change().unwrap(), change);
     assert_eq!(journal.order(order_ref).unwrap().unwrap().state, OrderState::Cancelled);
     assert_eq!(strategy(&journal).0, StrategyState::Dropped);

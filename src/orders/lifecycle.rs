@@ -1,10 +1,11 @@
 //! The life of an order: which state may follow which.
 //!
-//! proposed -> approved or denied -> sent -> working -> filled, cancelled, rejected; sent or
-//! working may become unknown where the broker's answer was lost. Invariants: only the broker's
-//! events end a sent order; an order whose fate is unknown is never sent again, it is only found
-//! out; what was filled never falls; a final state never changes. The same event twice is the same
-//! state once.
+//! proposed -> approved or denied -> sent -> working -> filled, cancelled, rejected; what is approved,
+//! sent or working may become unknown where the broker's answer was lost. Invariants: only the
+//! broker's events end a sent order; an order leaves once, and one whose fate is unknown is never
+//! sent again, it is only found out; what was filled never falls; a final state never changes. The
+//! same event twice is the same state once. A broker's event may overtake the note that the order
+//! was sent.
 //!
 //! What it deliberately does not do: store anything, or decide what to do about an unknown order.
 
@@ -18,6 +19,10 @@ pub enum Happening {
     Denied,
     /// Handed to the broker.
     Sent,
+    /// Approved and never sent: declined, or its time ran out.
+    Withdrawn,
+    /// The broker refused it at once: it never worked.
+    Refused,
     /// The broker's report; combos filled so far.
     Broker {
         status: BrokerStatus,
@@ -79,30 +84,34 @@ impl OrderLife {
         self.filled
     }
 
-    pub fn remaining(&self) -> i64 {
-        self.quantity - self.filled
-    }
-
-    /// Whether it may still be handed to the broker.
-    pub fn may_be_sent(&self) -> bool {
-        self.state == OrderState::Approved
-    }
-
     /// Takes one happening. On an error nothing changes.
     pub fn apply(&mut self, happening: Happening) -> Result<Progress, IllegalMove> {
         let next = match happening {
             Happening::Broker { status, filled } => return self.hear(happening, status, filled),
             Happening::Approved => self.only_from(OrderState::Proposed, OrderState::Approved),
             Happening::Denied => self.only_from(OrderState::Proposed, OrderState::Denied),
-            Happening::Sent => self.only_from(OrderState::Approved, OrderState::Sent),
-            Happening::NotAtBroker => self.only_from(OrderState::Unknown, OrderState::Cancelled),
-            Happening::OutcomeUnknown => match self.state {
-                OrderState::Sent | OrderState::Working | OrderState::Unknown => {
-                    Some(OrderState::Unknown)
-                }
+            Happening::Sent => match self.state {
+                OrderState::Approved => Some(OrderState::Sent),
+                // The broker's event was quicker than the note.
+                OrderState::Working => Some(OrderState::Working),
                 OrderState::Proposed
                 | OrderState::Denied
-                | OrderState::Approved
+                | OrderState::Sent
+                | OrderState::Filled
+                | OrderState::Cancelled
+                | OrderState::Rejected
+                | OrderState::Unknown => None,
+            },
+            Happening::Withdrawn => self.exactly_from(OrderState::Approved, OrderState::Cancelled),
+            Happening::Refused => self.exactly_from(OrderState::Approved, OrderState::Rejected),
+            Happening::NotAtBroker => self.exactly_from(OrderState::Unknown, OrderState::Cancelled),
+            Happening::OutcomeUnknown => match self.state {
+                OrderState::Approved
+                | OrderState::Sent
+                | OrderState::Working
+                | OrderState::Unknown => Some(OrderState::Unknown),
+                OrderState::Proposed
+                | OrderState::Denied
                 | OrderState::Filled
                 | OrderState::Cancelled
                 | OrderState::Rejected => None,
@@ -114,6 +123,10 @@ impl OrderLife {
 
     fn only_from(&self, from: OrderState, to: OrderState) -> Option<OrderState> {
         (self.state == from || self.state == to).then_some(to)
+    }
+
+    fn exactly_from(&self, from: OrderState, to: OrderState) -> Option<OrderState> {
+        (self.state == from).then_some(to)
     }
 
     fn enter(&mut self, next: OrderState) -> Progress {
@@ -135,7 +148,7 @@ impl OrderLife {
             return Err(IllegalMove::ImpossibleFill { filled, before, quantity });
         }
         let next = match (self.state, status) {
-            (OrderState::Proposed | OrderState::Denied | OrderState::Approved, _) => {
+            (OrderState::Proposed | OrderState::Denied, _) => {
                 return Err(IllegalMove::NoSuchMove { from: self.state, happening });
             }
             (OrderState::Filled | OrderState::Cancelled | OrderState::Rejected, _) => {
@@ -201,7 +214,6 @@ mod tests {
         assert_eq!(life.apply(broker(BrokerStatus::Working, 0)), Ok(Progress::Changed));
         assert_eq!(life.apply(broker(BrokerStatus::Working, 1)), Ok(Progress::Changed));
         assert_eq!(life.apply(broker(BrokerStatus::Working, 1)), Ok(Progress::Same));
-        assert_eq!(life.remaining(), 3);
         assert_eq!(life.apply(broker(BrokerStatus::Filled, 4)), Ok(Progress::Changed));
         assert_eq!(life.apply(broker(BrokerStatus::Working, 2)), Ok(Progress::Same));
         assert!(life.apply(broker(BrokerStatus::Cancelled, 4)).is_err());
@@ -215,9 +227,10 @@ mod tests {
         assert!(life.apply(broker(BrokerStatus::Filled, 1)).is_err());
         life.apply(Happening::Denied).unwrap();
         assert!(life.apply(Happening::Approved).is_err());
+        assert!(sent(1).apply(Happening::Sent).is_err());
+        assert!(sent(1).apply(Happening::Withdrawn).is_err());
         let mut unknown = sent(1);
         unknown.apply(Happening::OutcomeUnknown).unwrap();
-        assert!(!unknown.may_be_sent());
         assert!(unknown.apply(Happening::Sent).is_err());
         assert_eq!(unknown.apply(broker(BrokerStatus::Filled, 1)), Ok(Progress::Changed));
         let mut lost = sent(1);
@@ -245,6 +258,8 @@ mod tests {
             Just(Happening::Approved),
             Just(Happening::Denied),
             Just(Happening::Sent),
+            Just(Happening::Withdrawn),
+            Just(Happening::Refused),
             Just(Happening::OutcomeUnknown),
             Just(Happening::NotAtBroker),
             (status, 0_i64..5).prop_map(|(status, filled)| Happening::Broker { status, filled }),

@@ -40,7 +40,8 @@ impl AssignedNotional {
     }
 }
 
-/// The notional of one strategy. `None` where an American option lacks a model input.
+/// The notional of one strategy. `None` where a short American option lacks a model input; a long
+/// one without answers for nothing.
 pub fn assigned_notional(
     holdings: &[Holding],
     market: &MarketView,
@@ -84,7 +85,12 @@ fn at_node(
         if option.right != right || option.style == ExerciseStyle::European {
             continue;
         }
-        let state = judge(option)?;
+        let state = match judge(option) {
+            Some(state) => state,
+            // A long leg that cannot be judged (nobody bids for it) answers for nothing.
+            None if holding.quantity > 0 => continue,
+            None => return None,
+        };
         let in_the_money = state.intrinsic > 0.0;
         if holding.quantity < 0 && in_the_money && state.extrinsic < state.assigned_below {
             assigned += -holding.quantity * option.multiplier;
@@ -114,7 +120,12 @@ mod tests {
         let notional =
             |held: &[Holding]| assigned_notional(held, &market, &limits, monday()).unwrap();
         assert!((notional(&all).worst()).abs() < 1e-9);
-        assert!((notional(&[deep]).worst() - 152_000.0).abs() < 1e-6);
-        assert!(assigned_notional(&[wing], &MarketView::default(), &limits, monday()).is_none());
+        assert!((notional(std::slice::from_ref(&deep)).worst() - 152_000.0).abs() < 1e-6);
+        let blind = |held: &Holding| {
+            let held = std::slice::from_ref(held);
+            assigned_notional(held, &MarketView::default(), &limits, monday())
+        };
+        assert_eq!(blind(&deep), None);
+        assert_eq!(blind(&wing), Some(AssignedNotional::default()));
     }
 }

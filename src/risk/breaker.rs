@@ -83,6 +83,11 @@ impl Breaker {
         self.holds.values().map(|hold| hold.level).max().unwrap_or_default()
     }
 
+    /// A breaker that is held as it was when its state was stored; what led there is counted anew.
+    pub fn restored(holds: BTreeMap<Cause, Hold>) -> Self {
+        Self { holds, ..Self::default() }
+    }
+
     pub fn holds(&self) -> &BTreeMap<Cause, Hold> {
         &self.holds
     }
@@ -361,7 +366,7 @@ mod tests {
     #[test]
     fn the_shipped_triggers_are_sound_and_a_trigger_past_its_ceiling_is_not() {
         let mut parameters = limits().breaker;
-        assert_eq!(parameters.faults(), Vec::<String>::new());
+        assert_eq!(parameters.faults(), vec![]);
         let stale = parameters.triggers.get_mut(&Cause::StaleData).unwrap();
         stale.levels.insert(BreakerLevel::Flatten, 1e9);
         assert_eq!(parameters.faults().len(), 1);

@@ -191,9 +191,31 @@ enum Finding {
     Fail(String),
     NotApplicable(&'static str),
     Unevaluable(String),
+    /// What a comparison cannot say, with the numbers behind it.
+    Measured {
+        finding: Box<Finding>,
+        measured: f64,
+        limit: f64,
+    },
 }
 
 impl Finding {
+    /// The same finding with the numbers that it rests on.
+    fn with(self, measured: f64, limit: f64) -> Self {
+        Self::Measured { finding: Box::new(self), measured, limit }
+    }
+
+    fn numbers(&self) -> (Option<f64>, Option<f64>) {
+        match self {
+            Self::AtMost { measured, limit }
+            | Self::AtLeast { measured, limit }
+            | Self::Measured { measured, limit, .. } => (Some(*measured), Some(*limit)),
+            Self::Pass | Self::Fail(_) | Self::NotApplicable(_) | Self::Unevaluable(_) => {
+                (None, None)
+            }
+        }
+    }
+
     fn missing(what: &str) -> Self {
         Self::Unevaluable(format!("{what} is missing"))
     }
@@ -212,6 +234,7 @@ impl Finding {
             Self::Fail(reason) => reason,
             Self::NotApplicable(why) => return (CheckStatus::NotApplicable, why.to_owned()),
             Self::Unevaluable(reason) => return (CheckStatus::Unevaluable, reason),
+            Self::Measured { finding, .. } => return finding.conclude(unit),
         };
         (CheckStatus::Fail, broken)
     }
@@ -253,15 +276,7 @@ impl Check {
     fn evaluate(&self, context: &Context<'_>) -> CheckResult {
         let finding = (self.run)(context);
         let (check_id, name, unit) = (self.id, self.name, self.unit);
-        let (measured, limit) = match &finding {
-            Finding::AtMost { measured, limit } | Finding::AtLeast { measured, limit } => {
-                (Some(*measured), Some(*limit))
-            }
-            Finding::Pass
-            | Finding::Fail(_)
-            | Finding::NotApplicable(_)
-            | Finding::Unevaluable(_) => (None, None),
-        };
+        let (measured, limit) = finding.numbers();
         let (result, reason) = match self.exemption(context.effects.class) {
             Some(why) => (CheckStatus::NotApplicable, why.to_owned()),
             None => finding.conclude(unit),

@@ -6,14 +6,15 @@
 //! higher after, and no leg is newly uncovered, by strategy or account. A guaranteed combo fills
 //! in ratio and the grid loss is convex in the number filled, so a partial fill is never worse than
 //! the worse of none and all. Selling an equal share of all legs is reducing by construction, and
-//! needs no model inputs.
+//! needs no model inputs; so is the same with a long leg left out that nobody bids for, which has
+//! nothing left to lose and cannot be sold. On the grid such a leg counts as nothing.
 
 use super::Proposed;
 use super::assignment::{AssignedNotional, assigned_notional};
 use super::book::after_fill;
 use super::inputs::{GateInputs, LegMarket};
 use super::scenario::NodeProfits;
-use crate::market::{Instrument, Price, Symbol, Usd};
+use crate::market::{Instrument, Symbol, Usd};
 use crate::structures::{
     Holding, Leg, MarginHours, Purpose, StrategyHoldings, TickError, TickGrid, combo_multiplier,
     extremes, margin, maximum_loss, uncovered_in_account, uncovered_in_strategy,
@@ -88,15 +89,6 @@ pub(super) struct Context<'a> {
     pub ticks: Result<TickGrid, TickError>,
     /// min(net liquidation, capital), USD.
     pub equity: Option<f64>,
-    /// What an earlier verdict allows, where this is a step of the ladder.
-    pub ceiling: Option<Ceiling>,
-}
-
-/// The bounds of an earlier verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ceiling {
-    pub worst_price: Price,
-    pub quantity: i64,
 }
 
 impl<'a> Context<'a> {
@@ -108,13 +100,8 @@ impl<'a> Context<'a> {
     }
 
     /// For a step of the ladder: what the order does was computed when it was approved.
-    pub fn at_step(
-        proposed: &'a Proposed,
-        inputs: &'a GateInputs<'a>,
-        effects: Effects,
-        ceiling: Ceiling,
-    ) -> Self {
-        Self { ceiling: Some(ceiling), ..Self::bare(proposed, inputs, effects) }
+    pub fn at_step(proposed: &'a Proposed, inputs: &'a GateInputs<'a>, effects: Effects) -> Self {
+        Self::bare(proposed, inputs, effects)
     }
 
     fn bare(proposed: &'a Proposed, inputs: &'a GateInputs<'a>, effects: Effects) -> Self {
@@ -127,7 +114,6 @@ impl<'a> Context<'a> {
             ticks: inputs.limits.ticks.grid(&proposed.legs),
             combo: combo_market(proposed, inputs, effects.class),
             equity: inputs.account.equity(),
-            ceiling: None,
         }
     }
 
@@ -197,7 +183,10 @@ fn effects(
     after: &[Holding],
 ) -> Effects {
     let limits = inputs.limits;
-    let loss = |held: &[Holding]| inputs.grid.profits(held).ok().map(|nodes| nodes.worst_loss());
+    let loss = |held: &[Holding]| {
+        let counted = held.iter().filter(|held| !is_unbid_long(held, inputs));
+        inputs.grid.profits(counted).ok().map(|nodes| nodes.worst_loss())
+    };
     let margin = |held: &[Holding]| {
         margin::requirement(held, inputs.market, &limits.margin, MarginHours::Overnight)
             .ok()
@@ -219,11 +208,24 @@ fn effects(
         new_uncovered: new_uncovered(proposed, inputs, before, after),
         max_loss: max_loss(proposed, before, after),
     };
-    effects.class = classify(proposed, before, &effects);
+    effects.class = classify(proposed, inputs, before, &effects);
     effects
 }
 
-fn classify(proposed: &Proposed, before: &[Holding], effects: &Effects) -> OrderClass {
+/// A long option that somebody offers and nobody bids for: it is worth nothing to sell.
+fn is_unbid_long(held: &Holding, inputs: &GateInputs<'_>) -> bool {
+    let market = inputs.market.legs.get(&held.instrument.conid());
+    held.quantity > 0
+        && matches!(held.instrument, Instrument::Option(_))
+        && market.is_some_and(|market| market.bid.is_none() && market.ask.is_some())
+}
+
+fn classify(
+    proposed: &Proposed,
+    inputs: &GateInputs<'_>,
+    before: &[Holding],
+    effects: &Effects,
+) -> OrderClass {
     let not_higher = |before: Option<f64>, after: Option<f64>| match (before, after) {
         (Some(before), Some(after)) => after <= before + ROUNDING_USD,
         _ => false,
@@ -234,7 +236,12 @@ fn classify(proposed: &Proposed, before: &[Holding], effects: &Effects) -> Order
         && not_higher(usd(effects.margin_before), usd(effects.margin_after))
         && not_higher(worst(effects.assigned_before), worst(effects.assigned_after));
     let covered = effects.new_uncovered == 0;
-    if covered && !before.is_empty() && (computed || sells_equal_share(proposed, before)) {
+    let by_construction = || {
+        let stays = |held: &Holding| is_unbid_long(held, inputs) && !trades(proposed, held);
+        let sold: Vec<Holding> = before.iter().filter(|held| !stays(held)).cloned().collect();
+        sells_equal_share(proposed, &sold)
+    };
+    if covered && !before.is_empty() && (computed || by_construction()) {
         return OrderClass::Reducing;
     }
     let lowers_book = match (effects.book_loss_before, effects.book_loss_after) {
@@ -246,6 +253,10 @@ fn classify(proposed: &Proposed, before: &[Holding], effects: &Effects) -> Order
     } else {
         OrderClass::Entry
     }
+}
+
+fn trades(proposed: &Proposed, held: &Holding) -> bool {
+    proposed.legs.iter().any(|leg| leg.instrument.conid() == held.instrument.conid())
 }
 
 /// Whether the order takes the same share, at most all, off every leg that is held.
@@ -344,7 +355,7 @@ fn max_loss(proposed: &Proposed, before: &[Holding], after: &[Holding]) -> Optio
 fn book_losses(proposed: &Proposed, inputs: &GateInputs<'_>) -> Option<(f64, f64)> {
     let grid = inputs.grid;
     let held = inputs.book.strategies().flat_map(|strategy| &strategy.holdings);
-    let mut book = grid.profits(held).ok()?;
+    let mut book = grid.profits(held.filter(|held| !is_unbid_long(held, inputs))).ok()?;
     for order in inputs.book.working() {
         let mut nodes = NodeProfits::default();
         for leg in &order.legs {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::checks::{CheckResult, Scope, evaluate};
-use super::context::{Ceiling, Context, Effects, OrderClass};
+use super::context::{Context, Effects, OrderClass};
 use super::inputs::GateInputs;
 use crate::market::{Price, Usd};
-use crate::structures::{CoveragePolicy, Leg, OrderRequest, OrderType, Purpose, StructureKind};
+use crate::structures::{
+    CoveragePolicy, Leg, OrderRef, OrderRequest, OrderType, Purpose, StructureKind,
+};
 
 /// An order that nobody has judged yet, and why it exists.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,15 +48,15 @@ pub struct Provenance {
     pub table_versions: BTreeMap<String, i64>,
 }
 
-/// What the gate says of an order: every check, and the outcome.
+/// What the gate says of an order, or of a price step: every check, and the outcome.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Verdict<T = Approved> {
     pub results: Vec<CheckResult>,
     pub effects: Effects,
-    pub outcome: Outcome,
+    pub outcome: Outcome<T>,
 }
 
-impl Verdict {
+impl<T> Verdict<T> {
     /// The checks that refuse it, in the order of the list.
     pub fn refusals(&self) -> impl Iterator<Item = &CheckResult> {
         self.results.iter().filter(|result| result.result.refuses())
@@ -69,28 +71,39 @@ impl Verdict {
 }
 
 #[derive(Debug)]
-pub enum Outcome {
-    Approved(Approved),
+pub enum Outcome<T = Approved> {
+    Approved(T),
     Refused,
 }
 
-/// Whether an approval is for a new order or for a price step of a working one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    New,
-    Reprice,
-}
-
-/// An order that the gate let through. Only this module makes one; it cannot be copied, and ends in
-/// the broker.
+/// An order that the gate let through. Only [`check`] makes one, it cannot be copied, and placing
+/// it uses it up: what was approved once is placed once.
 #[derive(Debug)]
 pub struct Approved(Box<Parts>);
+
+/// A price step that the gate let through: a new limit for an order that was approved, and nothing
+/// else of it. It cannot be placed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ApprovedStep {
+    order_ref: OrderRef,
+    limit: Price,
+}
+
+impl ApprovedStep {
+    pub fn order_ref(&self) -> &OrderRef {
+        &self.order_ref
+    }
+
+    /// The new limit, credit negative.
+    pub fn limit(&self) -> Price {
+        self.limit
+    }
+}
 
 #[derive(Debug)]
 struct Parts {
     proposed: Proposed,
     effects: Effects,
-    step: Step,
 }
 
 impl Approved {
@@ -109,10 +122,6 @@ impl Approved {
 
     pub fn class(&self) -> OrderClass {
         self.0.effects.class
-    }
-
-    pub fn step(&self) -> Step {
-        self.0.step
     }
 
     /// What its holder may later ask for: price steps inside the accepted worst price.
@@ -142,19 +151,19 @@ impl Mandate {
         &self.proposed
     }
 
-    /// A new price, and at most the accepted quantity, for the same order: only the sanity checks
-    /// run again. Beyond the worst price or quantity it is refused, and needs a verdict of its own.
-    pub fn reprice_within(&self, limit: Price, quantity: i64, inputs: &GateInputs<'_>) -> Verdict {
+    /// A new price for the same order: only the sanity checks run again. Beyond the worst price it
+    /// is refused, and needs a verdict of its own.
+    pub fn reprice_within(&self, limit: Price, inputs: &GateInputs<'_>) -> Verdict<ApprovedStep> {
         let mut proposed = self.proposed.clone();
         proposed.request.order_type = OrderType::Limit(limit);
-        proposed.request.quantity = quantity;
-        let ceiling = Ceiling {
-            worst_price: self.proposed.worst_price,
-            quantity: self.proposed.request.quantity,
-        };
-        let context = Context::at_step(&proposed, inputs, self.effects, ceiling);
+        let context = Context::at_step(&proposed, inputs, self.effects);
         let results = evaluate(&context, Scope::Step);
-        conclude(results, proposed, self.effects, Step::Reprice)
+        let outcome = if lets_through(&results) {
+            Outcome::Approved(ApprovedStep { order_ref: proposed.request.order_ref, limit })
+        } else {
+            Outcome::Refused
+        };
+        Verdict { results, effects: self.effects, outcome }
     }
 }
 
@@ -164,20 +173,15 @@ pub fn check(proposed: Proposed, inputs: &GateInputs<'_>) -> Verdict {
         let context = Context::new(&proposed, inputs);
         (evaluate(&context, Scope::NewOrder), context.effects)
     };
-    conclude(results, proposed, effects, Step::New)
-}
-
-fn conclude(
-    results: Vec<CheckResult>,
-    proposed: Proposed,
-    effects: Effects,
-    step: Step,
-) -> Verdict {
-    let refused = results.iter().any(|result| result.result.refuses());
-    let outcome = if refused || results.is_empty() {
-        Outcome::Refused
+    let outcome = if lets_through(&results) {
+        Outcome::Approved(Approved(Box::new(Parts { proposed, effects })))
     } else {
-        Outcome::Approved(Approved(Box::new(Parts { proposed, effects, step })))
+        Outcome::Refused
     };
     Verdict { results, effects, outcome }
+}
+
+/// Some check was made and none refuses.
+fn lets_through(results: &[CheckResult]) -> bool {
+    !results.is_empty() && !results.iter().any(|result| result.result.refuses())
 }

@@ -30,6 +30,8 @@ pub struct GateInputs<'a> {
     /// The broker's answer for this very order. `None` is unevaluable where it is needed.
     pub what_if: Option<&'a WhatIf>,
     pub activity: &'a Activity,
+    /// Vega of the order's cluster (`vega`), USD a volatility point, long positive.
+    pub cluster_vega: Option<f64>,
     /// What the desk needs before it may decide at all, and whether it is there.
     pub required: &'a [RequiredInput],
 }
@@ -71,9 +73,14 @@ pub struct AccountView {
 }
 
 impl AccountView {
-    /// min(net liquidation, capital), USD.
+    /// min(net liquidation, capital), USD. `None` unless positive: no share of it means anything.
     pub fn equity(&self) -> Option<f64> {
-        Some(self.net_liquidation?.min(self.capital).to_f64())
+        Some(self.net_liquidation?.min(self.capital).to_f64()).filter(|equity| *equity > 0.0)
+    }
+
+    /// Net liquidation to divide by, USD: `None` unless positive.
+    pub fn liquidation_divisor(&self) -> Option<f64> {
+        Some(self.net_liquidation?.to_f64()).filter(|usd| *usd > 0.0)
     }
 }
 
@@ -141,6 +148,18 @@ pub struct RecentOrder {
     pub legs: Vec<OrderLeg>,
     pub quantity: i64,
     pub sent_at: Timestamp,
+    pub fate: Fate,
+}
+
+/// What has become of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It may still fill, as far as the desk knows.
+    Works,
+    /// Filled, in whole or in part, and over.
+    Filled,
+    /// Over without a fill.
+    Ended,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::testing::{Desk, instruments_of, limits, opposite, proposed, strategy};
 use super::tests::{SPOILS, desk, each_market, entry, opened, refused_by, sent};
 use super::*;
-use crate::market::OptionContract;
+use crate::market::{OptionContract, Usd};
 use crate::structures::testing::{call, day, instrument, monday, put, usd};
 use crate::structures::{Leg, Purpose};
 
@@ -127,6 +127,18 @@ proptest! {
             let after: BTreeSet<_> = refused_by(&verdict).into_iter().collect();
             prop_assert!(after.is_subset(&before), "loosening {} refused more: {:?}", n, after);
         }
+    }
+
+    #[test]
+    fn without_equity_no_share_of_it_is_known(usd_cents in -30_000_000_i64..=0) {
+        let mut desk = desk();
+        desk.account.net_liquidation = Some(Usd::from_micros(usd_cents * 10_000));
+        let verdict = check(entry(), &desk.inputs());
+        for id in ["R20", "R21", "R22", "R25", "R26", "R28", "R30", "R45", "D6W"] {
+            let row = verdict.results.iter().find(|row| row.check_id == id).unwrap();
+            prop_assert_eq!(row.result, CheckStatus::Unevaluable, "{}", id);
+        }
+        prop_assert!(!verdict.is_approved());
     }
 
     #[test]

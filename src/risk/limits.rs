@@ -38,6 +38,16 @@ impl RiskLimits {
     }
 }
 
+/// A number of the settings that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitFault {
+    /// As the settings head it.
+    pub section: &'static str,
+    pub key: String,
+    /// What is wrong with it, and what would not be.
+    pub what: String,
+}
+
 /// `[risk.clusters.<name>]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +63,7 @@ pub struct OrderLimits {
     pub quantity_contracts_max: i64,
     /// Shares of a stock leg.
     pub quantity_shares_max: i64,
-    /// The same legs for the same strategy are not sent again within it.
+    /// The same opening, or an exit that still works, is not sent again within it.
     pub duplicate_window_seconds: i64,
     pub orders_per_minute_max: i64,
     /// Orders of one strategy within `strategy_orders_window_minutes`.

@@ -8,7 +8,7 @@ use crate::pricing::{Bsm, Right, bsm};
 use crate::risk::{
     AccountView, Activity, AssignedNotional, Book, BookStrategy, BreakerLevel, GateInputs,
     LegMarket, MarketView, Presence, Proposed, Provenance, RequiredInput, RiskLimits, ScenarioGrid,
-    ScenarioParameters, SessionPhase, SessionView, nearest_expiry,
+    ScenarioParameters, SessionPhase, SessionView, cluster_vega, nearest_expiry,
 };
 use crate::structures::testing::{call, day, instrument, monday, price, put, usd};
 use crate::structures::{
@@ -143,6 +143,10 @@ impl Desk {
             grid: &self.grid,
             what_if: self.what_if.as_ref(),
             activity: &self.activity,
+            cluster_vega: self
+                .limits
+                .cluster_of(&Symbol::new("SPY"))
+                .and_then(|symbols| cluster_vega(&self.book, &self.market, symbols)),
             required: &self.required,
         }
     }

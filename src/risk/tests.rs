@@ -29,7 +29,7 @@ fn exit() -> Proposed {
     proposed(Purpose::Close, &opposite(&condor_legs()), 4)
 }
 
-pub(super) fn refused_by(verdict: &Verdict) -> Vec<&'static str> {
+pub(super) fn refused_by<T>(verdict: &Verdict<T>) -> Vec<&'static str> {
     verdict.refusals().map(|result| result.check_id).collect()
 }
 
@@ -92,6 +92,86 @@ fn a_wing_that_nobody_bids_for_does_not_hold_up_an_exit() {
     let verdict = check(order, &desk.inputs());
     assert_eq!(refused_by(&verdict), Vec::<&str>::new(), "{:?}", verdict.results);
     assert!(refused_by(&check(entry(), &desk.inputs())).contains(&"R11"));
+}
+
+#[test]
+fn a_wing_that_nobody_bids_for_stays_and_the_rest_is_still_an_exit() {
+    let mut desk = holding_desk();
+    let wing = instrument(&put(600.0, 30)).conid();
+    let market = desk.market.legs.get_mut(&wing).unwrap();
+    (market.bid, market.vol, market.delta, market.vega) = (None, None, None, None);
+    desk.grid.update(&instrument(&put(600.0, 30)), &desk.market.legs[&wing], monday());
+    let legs: Vec<Leg> =
+        opposite(&condor_legs()).into_iter().filter(|leg| leg.instrument.conid() != wing).collect();
+    let verdict = check(proposed(Purpose::Close, &legs, 4), &desk.inputs());
+    assert_eq!(verdict.effects.class, OrderClass::Reducing);
+    assert_eq!(refused_by(&verdict), Vec::<&str>::new(), "{:?}", verdict.results);
+    // The same order is no exit while somebody bids for the wing and its volatility is unknown.
+    desk.market.legs.get_mut(&wing).unwrap().bid = Some(price(0.05));
+    let verdict = check(proposed(Purpose::Close, &legs, 4), &desk.inputs());
+    assert_ne!(verdict.effects.class, OrderClass::Reducing);
+}
+
+#[test]
+fn an_entry_repeats_one_that_filled_whatever_its_strategy_and_an_exit_may_try_again() {
+    let mut desk = desk();
+    sent(&mut desk, &entry(), 200);
+    let order = Proposed { strategy_id: "another".to_owned(), ..entry() };
+    for (fate, refused) in [(Fate::Works, true), (Fate::Filled, true), (Fate::Ended, false)] {
+        desk.activity.recent[0].fate = fate;
+        let verdict = check(order.clone(), &desk.inputs());
+        assert_eq!(refused_by(&verdict).contains(&"R13"), refused, "{fate:?}");
+    }
+    let mut desk = holding_desk();
+    sent(&mut desk, &exit(), 200);
+    let first = &mut desk.activity.recent[0];
+    first.order_ref = OrderRef::new("fedcba9876543210", Purpose::Close, 0).unwrap();
+    for (fate, refused) in [(Fate::Works, true), (Fate::Filled, false), (Fate::Ended, false)] {
+        desk.activity.recent[0].fate = fate;
+        let verdict = check(exit(), &desk.inputs());
+        assert_eq!(refused_by(&verdict).contains(&"R13"), refused, "{fate:?}");
+    }
+    desk.limits.order.strategy_orders_max = 0;
+    assert!(!refused_by(&check(exit(), &desk.inputs())).contains(&"R15"));
+}
+
+#[test]
+fn two_entries_that_work_together_share_one_vega_limit() {
+    let mut desk = desk();
+    let order = entry();
+    let measured = |desk: &Desk| {
+        let verdict = check(entry(), &desk.inputs());
+        verdict.results.iter().find(|row| row.check_id == "R26").unwrap().measured.unwrap()
+    };
+    let alone = measured(&desk);
+    let first = WorkingOrder {
+        order_ref: OrderRef::new("fedcba9876543210", Purpose::Open, 0).unwrap(),
+        strategy_id: "first".to_owned(),
+        symbol: "SPY".into(),
+        legs: order.legs.clone(),
+        remaining: 4,
+        worst_price: order.worst_price,
+        max_loss: usd(100.0),
+        capital: usd(100.0),
+        opens_expiry: None,
+    };
+    let back = WorkingOrder { legs: opposite(&order.legs), ..first.clone() };
+    desk.book = Book::new(Vec::new(), vec![first]);
+    assert!((measured(&desk) - 2.0 * alone).abs() < 1e-12);
+    desk.limits.exposure.cluster_short_vega_ratio = 1.5 * alone;
+    assert!(refused_by(&check(entry(), &desk.inputs())).contains(&"R26"));
+    // What would lessen it may not fill.
+    desk.book = Book::new(Vec::new(), vec![back]);
+    assert!((measured(&desk) - alone).abs() < 1e-12);
+}
+
+#[test]
+fn a_refusal_has_numbers_where_there_are_any() {
+    let verdict = check(entry(), &desk().inputs());
+    for id in ["R2", "R9", "R42", "R44", "R47", "R54", "D1"] {
+        let row = verdict.results.iter().find(|row| row.check_id == id).unwrap();
+        assert!(row.measured.is_some() && row.limit.is_some(), "{id}");
+    }
 }
 
 #[test]
@@ -215,6 +295,7 @@ pub(super) fn sent(desk: &mut Desk, order: &Proposed, seconds: i64) {
         legs: order.request.legs.clone(),
         quantity: order.request.quantity,
         sent_at: monday() - Duration::seconds(seconds),
+        fate: Fate::Works,
     });
 }
 
@@ -323,16 +404,15 @@ fn price_steps_stay_inside_the_verdict_and_rerun_only_sanity() {
         panic!("a sound condor is approved");
     };
     let mandate = approved.mandate();
-    assert_eq!(approved.step(), Step::New);
     let worst = mandate.worst_price();
-    let step = mandate.reprice_within(worst, 4, &desk.inputs());
-    assert!(step.is_approved(), "{:?}", step.results);
+    let step = mandate.reprice_within(worst, &desk.inputs());
     assert!(step.results.len() < check_ids().count());
-    let beyond = mandate.reprice_within(worst + price(0.01), 4, &desk.inputs());
+    let Outcome::Approved(granted) = step.outcome else { panic!("{:?}", step.results) };
+    assert_eq!((granted.order_ref(), granted.limit()), (&approved.request().order_ref, worst));
+    let beyond = mandate.reprice_within(worst + price(0.01), &desk.inputs());
     assert_eq!(refused_by(&beyond), ["R49"]);
-    assert_eq!(refused_by(&mandate.reprice_within(worst, 5, &desk.inputs())), ["R49"]);
     let halted = Desk { breaker: BreakerLevel::NoNew, ..desk };
-    assert_eq!(refused_by(&mandate.reprice_within(worst, 4, &halted.inputs())), ["R42"]);
+    assert_eq!(refused_by(&mandate.reprice_within(worst, &halted.inputs())), ["R42"]);
     assert_eq!(approved.into_request().quantity, 4);
 }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::LimitFault;
+
 /// From the mildest to the strictest.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
@@ -27,6 +29,18 @@ pub enum BreakerLevel {
 }
 
 impl BreakerLevel {
+    const ALL: [Self; 6] =
+        [Self::Normal, Self::NoNew, Self::Reduce, Self::Hedge, Self::Flatten, Self::Halt];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == name)
+    }
+
+    /// From 0, normal, to 5, halt.
+    pub fn rank(self) -> f64 {
+        f64::from(self as u8)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Normal => "normal",
@@ -112,6 +126,11 @@ impl Cause {
         }
     }
 
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut all = Self::MEASURED.into_iter().chain([Self::Operator]);
+        all.find(|cause| cause.as_str() == name)
+    }
+
     pub(super) fn kind(self) -> CauseKind {
         match self {
             Self::StaleData
@@ -174,28 +193,41 @@ pub struct Trigger {
 
 impl BreakerParameters {
     /// What is wrong with them: each cause has a trigger, and no trigger reaches past the ceiling.
-    pub fn faults(&self) -> Vec<String> {
+    pub fn faults(&self) -> Vec<LimitFault> {
         let mut faults = Vec::new();
+        let band = self.loss_agreement_band;
+        let numbers = [
+            ("release_after_seconds", self.release_after_seconds >= 0),
+            ("latch_after_holds", self.latch_after_holds >= 1),
+            ("loss_agreement_band", band.is_finite() && band >= 0.0),
+        ];
+        for (key, _) in numbers.into_iter().filter(|(_, sound)| !sound) {
+            let what = "is negative, zero where one is the least, or no number".to_owned();
+            faults.push(LimitFault { section: "risk.breaker", key: key.to_owned(), what });
+        }
         for cause in Cause::MEASURED {
             let name = cause.as_str();
+            let mut fault = |what: String| {
+                let section = "risk.breaker.triggers";
+                faults.push(LimitFault { section, key: name.to_owned(), what });
+            };
             let Some(trigger) = self.triggers.get(&cause) else {
-                faults.push(format!("risk.breaker.triggers.{name} is missing"));
+                fault("is missing: write its levels and evaluations".to_owned());
                 continue;
             };
             if trigger.levels.is_empty() || trigger.evaluations == 0 {
-                faults.push(format!("risk.breaker.triggers.{name} can never fire"));
+                fault("can never fire: give it a level and at least one evaluation".to_owned());
             }
             if let Some(level) = trigger.levels.keys().find(|level| **level > cause.ceiling()) {
                 let (level, ceiling) = (level.as_str(), cause.ceiling().as_str());
-                faults.push(format!(
-                    "risk.breaker.triggers.{name} asks for {level}; its ceiling is {ceiling}"
-                ));
+                fault(format!("asks for {level}; its ceiling is {ceiling}"));
             }
             let thresholds: Vec<f64> = trigger.levels.values().copied().collect();
             let rising =
                 thresholds.iter().zip(thresholds.iter().skip(1)).all(|(low, high)| low <= high);
-            if !rising || thresholds.iter().any(|threshold| !threshold.is_finite()) {
-                faults.push(format!("risk.breaker.triggers.{name} does not rise with the level"));
+            if !rising || !thresholds.iter().all(|one| one.is_finite() && *one >= 0.0) {
+                let what = "does not rise with the level from 0 on: order its finite numbers";
+                fault(what.to_owned());
             }
         }
         faults

@@ -5,90 +5,102 @@ use rust_decimal::Decimal;
 
 use crate::broker::{Broker, Feed};
 use crate::journal::{Intent, Ruling};
-use crate::lake::{Cell, Row, Rows, TableName};
-use crate::market::{ConId, Price, Symbol, Timestamp, Usd};
+use crate::market::{ConId, Price, Timestamp, Usd};
+use crate::orders::Ladder;
 use crate::pipeline::{Flush, StepContext};
-use crate::pipeline::{deliver, ops_stamp};
-use crate::risk::{Approved, Outcome, Proposed, Provenance, Verdict, check};
-use crate::structures::{Leg, OrderRef, Purpose, StructureKind};
+use crate::risk::{Outcome, Proposed, Provenance, check};
+use crate::structures::{
+    CoveragePolicy, Leg, OrderRef, OrderRequest, OrderType, Purpose, StructureKind, TickGrid,
+    net_bounds,
+};
 
-use super::exit::{NetQuote, combos_of};
+use super::decision::{Decision, decisions_of};
 use super::inputs::Gathered;
-use super::work::Working;
-use super::{Alert, Trader, Transmission};
+use super::record::{checks_json, refusal_text};
+use super::{Trader, Transmission};
 
-/// A row of gold.decisions.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// Id of the decision.
-    pub id: String,
-    /// Strategy for exits, symbol for entries.
-    pub subject_id: String,
-    pub action: String,
-    pub fraction: f64,
-    pub urgency: i64,
-    pub rule: String,
-    /// Contract and ratio, as they are to be traded.
-    pub legs: Vec<(i64, i64)>,
-    pub symbol: String,
-    pub structure: Option<String>,
-    pub mid_price: Option<Price>,
-    pub worst_price: Option<Price>,
-    pub max_loss: Option<Usd>,
-    pub margin: Option<Usd>,
-}
+/// What became of a decision, and the detail.
+pub(super) type Came = (&'static str, String);
 
-/// A proposal with what the journal keeps of it.
+/// A proposal with what the journal and the ladder keep of it.
 pub(super) struct Plan {
     pub proposed: Proposed,
     pub max_loss_each: Usd,
     pub margin_each: Usd,
     pub rule: Option<String>,
-    pub tick: Price,
+    pub ladder: Ladder,
+    /// The least that the order's price can be.
+    pub least: Option<Price>,
 }
 
 /// Why a decision led to no proposal.
 pub(super) struct Skipped(pub String);
 
-const CHECKS: [&str; 12] = [
-    "order_ref",
-    "attempt",
-    "check_id",
-    "check_name",
-    "result",
-    "measured",
-    "limit_value",
-    "unit",
-    "reason",
-    "as_of",
-    "run_id",
-    "session_date",
-];
+/// What an order is to be, beside its legs.
+pub(super) struct Terms {
+    pub purpose: Purpose,
+    pub quantity: i64,
+    pub mid: Price,
+    pub worst: Price,
+    pub structure: StructureKind,
+    pub grid: TickGrid,
+    pub room: Room,
+}
 
-const CAPSULES: [&str; 9] = [
-    "decision_id",
-    "ingest_seq_cut",
-    "sql_hash",
-    "settings_hash",
-    "outcome",
-    "detail",
-    "as_of",
-    "run_id",
-    "session_date",
-];
+/// Between which prices, both included, an order for some legs can stand. `None` is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Room {
+    pub least: Option<Price>,
+    pub most: Option<Price>,
+}
+
+impl Room {
+    /// The bounds of the structure, a tick inside them: a sale is paid for, a purchase pays, and
+    /// neither beyond what the legs can be worth. `None` where no price is left.
+    pub fn of(legs: &[Leg], grid: &TickGrid) -> Option<Self> {
+        let (above, below) = match legs {
+            [leg] if leg.ratio > 0 => (Some(Price::ZERO), None),
+            [_] => (None, Some(Price::ZERO)),
+            _ => net_bounds(legs).map(|bounds| (bounds.above, bounds.below))?,
+        };
+        let least = above.map(|above| {
+            let up = grid.round_up(above);
+            if up > above { up } else { up + grid.tick_at(up) }
+        });
+        let most = below.map(|below| {
+            let down = grid.round_down(below);
+            if down < below { down } else { grid.round_down(down - grid.tick_at(down)) }
+        });
+        let empty = least.zip(most).is_some_and(|(least, most)| least > most);
+        (!empty).then_some(Self { least, most })
+    }
+
+    pub fn clip(self, price: Price) -> Price {
+        let price = self.most.map_or(price, |most| price.min(most));
+        self.least.map_or(price, |least| price.max(least))
+    }
+}
 
 impl<B: Broker + Feed> Trader<B> {
     /// Acts on every decision of the current run, the most urgent first.
     pub fn act(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        // What filled since the last step is held, and works no more.
+        self.forget_ended()?;
         let mut lines = Vec::new();
         for decision in decisions_of(context)? {
-            if self.rests(&decision, context.run.as_of) {
+            if let Some(until) = self.rests_until(&decision, context.run.as_of) {
+                let detail = format!("the gate refused the like: not asked for before {until}");
+                self.record_capsule(context, &decision, ("rests", &detail))?;
                 continue;
             }
             let (outcome, detail) = self.act_on(context, &decision)?;
-            if outcome == "refused" && decision.action == "open" {
+            if outcome == "refused" && decision.opens() {
                 let until = context.run.as_of + self.settings.work.refused_entry_rest;
                 self.resting.insert(rest_key(&decision), until);
+            }
+            let went = matches!(outcome, "sent" | "observed");
+            if !went && !decision.opens() {
+                self.alert_exit(context, &decision, (outcome, &detail))?;
             }
             lines.push(format!(
                 "{} {} {} ({}): {outcome}{}{detail}",
@@ -105,16 +117,16 @@ impl<B: Broker + Feed> Trader<B> {
 
     /// The gate's limits seldom change within minutes: what it refused is not asked for in every
     /// sweep. Exits never rest.
-    fn rests(&self, decision: &Decision, now: Timestamp) -> bool {
-        decision.action == "open"
-            && self.resting.get(&rest_key(decision)).is_some_and(|until| now < *until)
+    fn rests_until(&self, decision: &Decision, now: Timestamp) -> Option<Timestamp> {
+        let until = self.resting.get(&rest_key(decision)).copied();
+        until.filter(|until| decision.opens() && now < *until)
     }
 
     fn act_on(
         &mut self,
         context: &mut StepContext<'_>,
         decision: &Decision,
-    ) -> anyhow::Result<(&'static str, String)> {
+    ) -> anyhow::Result<Came> {
         let legs = match self.legs_of(decision) {
             Ok(legs) => legs,
             Err(Skipped(reason)) => return Ok(("skipped", reason)),
@@ -147,43 +159,6 @@ impl<B: Broker + Feed> Trader<B> {
         Ok(legs)
     }
 
-    fn plan_exit(
-        &self,
-        decision: &Decision,
-        legs: Vec<Leg>,
-        gathered: &Gathered,
-    ) -> anyhow::Result<Result<Plan, Skipped>> {
-        if self.has_working(&decision.subject_id)? {
-            return Ok(Err(Skipped("an order of the strategy still works".to_owned())));
-        }
-        let strategies = self.journal.borrow().strategies()?;
-        let Some(row) = strategies.iter().find(|row| row.strategy_id == decision.subject_id) else {
-            return Ok(Err(Skipped("the strategy is not in the journal".to_owned())));
-        };
-        let Some(net) = NetQuote::of(&legs, &gathered.market) else {
-            return Ok(Err(Skipped("a leg has no two-sided quote".to_owned())));
-        };
-        let tick = match self.settings.limits.ticks.grid(&legs) {
-            Ok(grid) => grid.tick_at(net.mid),
-            Err(error) => return Ok(Err(Skipped(error.to_string()))),
-        };
-        let Some(worst) = self.worst_exit_price(decision, &net, tick) else {
-            return Ok(Err(Skipped("no worst price can be made from the quotes".to_owned())));
-        };
-        let quantity = combos_of(decision.fraction, row.quantity);
-        let structure = StructureKind::from_name(&row.structure).unwrap_or(StructureKind::Other);
-        let terms =
-            Terms { purpose: Purpose::Close, quantity, worst, mid: net.mid, structure, tick };
-        let proposed = self.propose(decision, legs, &terms)?;
-        Ok(Ok(Plan {
-            proposed,
-            max_loss_each: row.max_loss_each,
-            margin_each: row.margin_each,
-            rule: Some(decision.rule.clone()),
-            tick,
-        }))
-    }
-
     /// The proposal: first limit at mid, rounded down to the tick, never beyond the worst price.
     pub(super) fn propose(
         &self,
@@ -192,16 +167,15 @@ impl<B: Broker + Feed> Trader<B> {
         terms: &Terms,
     ) -> anyhow::Result<Proposed> {
         let order_ref = OrderRef::new(&decision.id, terms.purpose, 0)?;
-        let tick = terms.tick.decimal();
-        let first = Price::new((terms.mid.decimal() / tick).floor() * tick).min(terms.worst);
+        let first = terms.room.clip(terms.grid.round_down(terms.mid).min(terms.worst));
         let contracts: i64 = legs.iter().map(|leg| leg.ratio.abs()).sum();
         let fees = self.settings.commission_usd_contract * contracts as f64 * 2.0;
         Ok(Proposed {
-            request: crate::structures::OrderRequest {
+            request: OrderRequest {
                 order_ref,
                 legs: legs.iter().map(Leg::as_order_leg).collect(),
                 quantity: terms.quantity,
-                order_type: crate::structures::OrderType::Limit(first),
+                order_type: OrderType::Limit(first),
             },
             legs,
             strategy_id: match terms.purpose {
@@ -215,18 +189,24 @@ impl<B: Broker + Feed> Trader<B> {
             worst_price: terms.worst,
             arrival_mid: Some(terms.mid),
             fees_per_combo: Usd::new(Decimal::try_from(fees)?),
-            policy: crate::structures::CoveragePolicy::Required,
+            policy: CoveragePolicy::Required,
             reserved_cash: Usd::ZERO,
-            provenance: Provenance {
-                sql_hash: self.settings.sql_hash.clone(),
-                settings_hash: self.settings.settings_hash.clone(),
-                table_versions: std::iter::once((
-                    "ingest_seq".to_owned(),
-                    self.sequence.borrow().last(),
-                ))
-                .collect(),
-            },
+            provenance: self.provenance(),
         })
+    }
+
+    /// What a decision of this run read: every row of bronze up to a number, and the journal's
+    /// state up to a change. Both are in the lake under these numbers.
+    fn provenance(&self) -> Provenance {
+        let read = [
+            ("bronze.ingest_seq", self.sequence.borrow().last()),
+            ("ops.change_seq", self.published),
+        ];
+        Provenance {
+            sql_hash: self.settings.sql_hash.clone(),
+            settings_hash: self.settings.settings_hash.clone(),
+            table_versions: read.map(|(name, last)| (name.to_owned(), last)).into(),
+        }
     }
 
     /// Gate, journal, broker; in this order.
@@ -235,225 +215,101 @@ impl<B: Broker + Feed> Trader<B> {
         context: &mut StepContext<'_>,
         plan: Plan,
         gathered: &Gathered,
-    ) -> anyhow::Result<(&'static str, String)> {
+    ) -> anyhow::Result<Came> {
         let what_if = self.broker.borrow().margin_of(&plan.proposed).ok();
         let inputs = gathered.gate(&self.settings.limits, what_if.as_ref());
-        let mut intent = Self::intent(&plan);
-        if let Some(symbol) = plan.proposed.legs.first() {
-            intent.symbol = symbol.instrument.symbol().to_string();
+        let mut intent = intent_of(&plan);
+        let Plan { proposed, ladder, least, .. } = plan;
+        let verdict = check(proposed, &inputs);
+        if intent.request.order_ref.purpose() == Purpose::Open {
+            let gates = each(verdict.effects.max_loss, intent.request.quantity);
+            intent.max_loss_each = intent.max_loss_each.max(gates.unwrap_or(Usd::ZERO));
         }
-        let tick = plan.tick;
-        let verdict = check(plan.proposed, &inputs);
-        self.record_checks(context, &intent.request.order_ref, &verdict)?;
+        self.record_checks(context, &intent.request.order_ref, &verdict.results)?;
         // What the decision read must be durable before the intent is.
         self.flusher.flush(context, Flush::Bronze)?;
         let now = context.run.as_of;
-        match verdict.outcome {
-            Outcome::Refused => {
-                let reason = refusal_text(&verdict);
-                self.journal.borrow_mut().record(
-                    &intent,
-                    &Ruling::Denied { reason: reason.clone() },
-                    now,
-                )?;
-                Ok(("refused", reason))
-            }
-            Outcome::Approved(approved) => {
-                self.journal.borrow_mut().record(&intent, &Ruling::Approved, now)?;
-                match self.settings.transmission {
-                    Transmission::Observe => {
-                        self.journal.borrow_mut().mark_rejected(
-                            &intent.request.order_ref,
-                            "orders = \"observe\": approved and not sent",
-                            now,
-                        )?;
-                        Ok(("observed", String::new()))
-                    }
-                    Transmission::Send => self.send(approved, &intent, (tick, now)),
-                }
-            }
-        }
-    }
-
-    fn send(
-        &mut self,
-        approved: Approved,
-        intent: &Intent,
-        (tick, now): (Price, Timestamp),
-    ) -> anyhow::Result<(&'static str, String)> {
-        let order_ref = intent.request.order_ref.clone();
-        let working = Working {
-            mandate: approved.mandate(),
-            first: intent.request.order_type.limit().unwrap_or(approved.worst_price()),
-            tick,
-            step: 0,
-            next_at: now + self.settings.work.step,
-            filled: 0,
-            max_loss_each: intent.max_loss_each,
-            margin_each: intent.margin_each,
+        let ruling = if verdict.is_approved() {
+            Ruling::Approved
+        } else {
+            Ruling::Denied { reason: refusal_text(&verdict) }
         };
-        let answer = self.broker.borrow_mut().place(approved);
-        match answer {
-            Ok(perm_id) => {
-                self.journal.borrow_mut().mark_sent(&order_ref, perm_id, now)?;
-                self.working.insert(order_ref, working);
-                Ok(("sent", format!("{} combos", intent.request.quantity)))
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                self.journal.borrow_mut().mark_rejected(&order_ref, &reason, now)?;
-                let alert = Alert {
-                    id: format!("rejected-{order_ref}"),
-                    severity: "warning",
-                    subject: "order rejected by the broker",
-                    message: format!("order {order_ref}: {reason}"),
-                };
-                self.alert(&alert, now)?;
-                Ok(("rejected", reason))
-            }
+        let checks = checks_json(&verdict.results);
+        let recorded = crate::journal::Verdict { ruling: &ruling, checks: &checks };
+        self.journal.borrow_mut().record_verdict(&intent, recorded, now)?;
+        match (verdict.outcome, ruling) {
+            (Outcome::Approved(approved), _) => match self.settings.transmission {
+                Transmission::Observe => {
+                    self.journal.borrow_mut().mark_withdrawn(
+                        &intent.request.order_ref,
+                        "orders = \"observe\": approved and not sent",
+                        now,
+                    )?;
+                    Ok(("observed", String::new()))
+                }
+                Transmission::Send => self.send(approved, &intent, (ladder, least, now)),
+            },
+            (Outcome::Refused, Ruling::Denied { reason }) => Ok(("refused", reason)),
+            (Outcome::Refused, Ruling::Approved) => Ok(("refused", String::new())),
         }
     }
+}
 
-    fn intent(plan: &Plan) -> Intent {
-        let proposed = &plan.proposed;
-        Intent {
-            request: proposed.request.clone(),
-            decision_id: proposed.decision_id.clone(),
-            strategy_id: proposed.strategy_id.clone(),
-            symbol: String::new(),
-            structure: proposed.structure.as_str().to_owned(),
-            worst: Some(proposed.worst_price),
-            arrival_mid: proposed.arrival_mid,
-            max_loss_each: plan.max_loss_each,
-            margin_each: plan.margin_each,
-            rule: plan.rule.clone(),
-        }
+fn intent_of(plan: &Plan) -> Intent {
+    let proposed = &plan.proposed;
+    let symbol = proposed.legs.first().map(|leg| leg.instrument.symbol().to_string());
+    Intent {
+        request: proposed.request.clone(),
+        decision_id: proposed.decision_id.clone(),
+        strategy_id: proposed.strategy_id.clone(),
+        symbol: symbol.unwrap_or_default(),
+        structure: proposed.structure.as_str().to_owned(),
+        worst: Some(proposed.worst_price),
+        arrival_mid: proposed.arrival_mid,
+        max_loss_each: plan.max_loss_each,
+        margin_each: plan.margin_each,
+        rule: plan.rule.clone(),
     }
+}
 
-    fn record_checks(
-        &mut self,
-        context: &mut StepContext<'_>,
-        order_ref: &OrderRef,
-        verdict: &Verdict,
-    ) -> anyhow::Result<()> {
-        self.gate_runs += 1;
-        let rows: Vec<Vec<Cell>> = verdict
-            .results
-            .iter()
-            .map(|result| {
-                let mut row: Vec<Cell> = vec![
-                    order_ref.as_str().into(),
-                    self.gate_runs.into(),
-                    result.check_id.into(),
-                    result.name.into(),
-                    result.result.as_str().into(),
-                    result.measured.into(),
-                    result.limit.into(),
-                    result.unit.into(),
-                    result.reason.as_str().into(),
-                ];
-                row.extend(ops_stamp(context.run));
-                row
-            })
-            .collect();
-        deliver(context, &TableName::new("ops", "risk_checks"), &CHECKS, &rows)
-    }
-
-    fn record_capsule(
-        &self,
-        context: &mut StepContext<'_>,
-        decision: &Decision,
-        (outcome, detail): (&str, &str),
-    ) -> anyhow::Result<()> {
-        let mut row: Vec<Cell> = vec![
-            decision.id.as_str().into(),
-            self.sequence.borrow().last().into(),
-            self.settings.sql_hash.as_str().into(),
-            self.settings.settings_hash.as_str().into(),
-            outcome.into(),
-            detail.into(),
-        ];
-        row.extend(ops_stamp(context.run));
-        deliver(context, &TableName::new("ops", "capsules"), &CAPSULES, &[row])
-    }
+/// What the gate found an order to lose at most, a combo, rounded up to the cent.
+fn each(max_loss_usd: Option<f64>, quantity: i64) -> Option<Usd> {
+    let cents = libm::ceil(max_loss_usd? * 100.0 / quantity.max(1) as f64 - 1e-6);
+    Usd::from_f64(cents / 100.0)
 }
 
 fn rest_key(decision: &Decision) -> (String, String) {
     (decision.symbol.clone(), decision.structure.clone().unwrap_or_default())
 }
 
-/// What an order is to be, beside its legs.
-pub(super) struct Terms {
-    pub purpose: Purpose,
-    pub quantity: i64,
-    pub worst: Price,
-    pub mid: Price,
-    pub structure: StructureKind,
-    pub tick: Price,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structures::TickBand;
+    use crate::structures::testing::{call, instrument, price, put};
 
-/// The checks that refused, with their numbers.
-fn refusal_text(verdict: &Verdict) -> String {
-    let parts: Vec<String> = verdict
-        .refusals()
-        .map(|result| {
-            let number = |value: Option<f64>| {
-                value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.4}"))
-            };
-            let reason = if result.reason.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", result.reason)
-            };
-            format!(
-                "{} {} {} (measured {}, limit {} {}){reason}",
-                result.check_id,
-                result.name,
-                result.result.as_str(),
-                number(result.measured),
-                number(result.limit),
-                result.unit
-            )
-        })
-        .collect();
-    parts.join("; ")
-}
-
-/// The rows of gold.decisions of this run, the most urgent first.
-fn decisions_of(context: &StepContext<'_>) -> anyhow::Result<Vec<Decision>> {
-    let rows = Rows::new(context.live.rows(&TableName::new("gold", "decisions"))?);
-    let mut decisions = Vec::new();
-    for row in rows.iter() {
-        if row.text("run_id")? != context.run.run_id {
-            continue;
-        }
-        let owned = |column: &str| row.maybe_text(column).map(|text| text.map(str::to_owned));
-        decisions.push(Decision {
-            id: row.text("decision_id")?.to_owned(),
-            subject_id: row.text("subject_id")?.to_owned(),
-            action: row.text("action")?.to_owned(),
-            fraction: row.maybe_double("fraction")?.unwrap_or(1.0),
-            urgency: row.maybe_int("urgency")?.unwrap_or_default(),
-            rule: row.text("rule")?.to_owned(),
-            legs: legs_in(&row)?,
-            symbol: owned("symbol")?.unwrap_or_default(),
-            structure: owned("structure")?,
-            mid_price: row.maybe_price("mid_price")?,
-            worst_price: row.maybe_price("worst_price")?,
-            max_loss: row.maybe_usd("max_loss_usd")?,
-            margin: row.maybe_usd("margin_usd")?,
-        });
+    fn cents() -> TickGrid {
+        TickGrid::new(&[TickBand { from: 0.0, tick: 0.01 }], &"SPY".into()).unwrap()
     }
-    decisions.sort_by(|a, b| b.urgency.cmp(&a.urgency).then_with(|| a.id.cmp(&b.id)));
-    Ok(decisions)
-}
 
-/// The symbol as the market's word.
-pub(super) fn symbol_of(decision: &Decision) -> Symbol {
-    Symbol::new(&decision.symbol)
-}
+    #[test]
+    fn prices_stay_a_tick_inside_what_the_legs_can_be_worth() {
+        let leg = |option, ratio| Leg { instrument: instrument(&option), ratio };
+        let back = [leg(put(600.0, 30), -1), leg(put(605.0, 30), 1)];
+        let room = Room::of(&back, &cents()).unwrap();
+        assert_eq!((room.least, room.most), (Some(price(0.01)), Some(price(4.99))));
+        assert_eq!(room.clip(price(5.47)), price(4.99));
+        assert_eq!(room.clip(price(0.0)), price(0.01));
+        let sale = Room::of(&[leg(call(700.0, 30), -1)], &cents()).unwrap();
+        assert_eq!(sale.clip(price(0.02)), price(-0.01));
+        let purchase = Room::of(&[leg(call(700.0, 30), 1)], &cents()).unwrap();
+        assert_eq!(purchase.clip(price(0.0)), price(0.01));
+    }
 
-fn legs_in(row: &Row<'_>) -> anyhow::Result<Vec<(i64, i64)>> {
-    let Some(legs) = row.maybe_list("legs")? else { return Ok(Vec::new()) };
-    legs.iter().map(|leg| Ok((leg.int("conid")?, leg.int("ratio")?))).collect()
+    #[test]
+    fn a_loss_of_one_combo_is_never_rounded_down() {
+        assert_eq!(each(Some(1_000.0), 3), Usd::from_f64(333.34));
+        assert_eq!(each(Some(999.99), 3), Usd::from_f64(333.33));
+        assert_eq!(each(None, 3), None);
+    }
 }

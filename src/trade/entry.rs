@@ -6,7 +6,8 @@ use crate::risk::{SizingInputs, combos_that_fit};
 use crate::structures::{Leg, Purpose, StructureKind};
 
 use super::Trader;
-use super::act::{Decision, Plan, Skipped, Terms, symbol_of};
+use super::act::{Plan, Room, Skipped, Terms};
+use super::decision::Decision;
 use super::inputs::Gathered;
 
 /// What a candidate must bring to be proposed.
@@ -29,9 +30,12 @@ impl<B: Broker + Feed> Trader<B> {
             Ok(candidate) => candidate,
             Err(skipped) => return Ok(Err(skipped)),
         };
-        let tick = match self.settings.limits.ticks.grid(&legs) {
-            Ok(grid) => grid.tick_at(candidate.mid),
+        let grid = match self.settings.limits.ticks.grid(&legs) {
+            Ok(grid) => grid,
             Err(error) => return Ok(Err(Skipped(error.to_string()))),
+        };
+        let Some(room) = Room::of(&legs, &grid) else {
+            return Ok(Err(Skipped("no price lies inside the bounds of the legs".to_owned())));
         };
         let quantity = match self.quantity(decision, &candidate, gathered) {
             Ok(quantity) => quantity,
@@ -40,18 +44,20 @@ impl<B: Broker + Feed> Trader<B> {
         let terms = Terms {
             purpose: Purpose::Open,
             quantity,
-            worst: candidate.worst,
             mid: candidate.mid,
+            worst: candidate.worst,
             structure: candidate.structure,
-            tick,
+            grid,
+            room,
         };
         let proposed = self.propose(decision, legs, &terms)?;
         Ok(Ok(Plan {
+            ladder: self.ladder(&terms),
+            least: room.least,
             proposed,
             max_loss_each: candidate.max_loss,
             margin_each: candidate.margin,
             rule: None,
-            tick,
         }))
     }
 
@@ -66,7 +72,7 @@ impl<B: Broker + Feed> Trader<B> {
         let equity = gathered.account.equity().ok_or_else(|| missing("equity"))?;
         let excess =
             gathered.account.excess_liquidity.ok_or_else(|| missing("excess liquidity"))?.to_f64();
-        let symbol = symbol_of(decision);
+        let symbol = decision.symbol();
         let cluster = limits
             .cluster_of(&symbol)
             .ok_or_else(|| Skipped(format!("{symbol} belongs to no cluster of [risk.clusters]")))?;

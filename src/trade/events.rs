@@ -1,7 +1,7 @@
 //! The broker's news: into bronze as it came, into the journal as what it means.
 
 use crate::broker::{Broker, BrokerEvent, Feed};
-use crate::journal::Applied;
+use crate::journal::{Applied, JournalError};
 use crate::lake::{Cell, TableName};
 use crate::pipeline::StepContext;
 use crate::pipeline::deliver;
@@ -56,7 +56,7 @@ impl<B: Broker + Feed> Trader<B> {
             match event {
                 BrokerEvent::Order(event) => {
                     orders.push(self.order_cells(event, context));
-                    self.journal.borrow_mut().apply_event(event)?;
+                    self.hear(event)?;
                 }
                 BrokerEvent::Execution(execution) => {
                     executions.push(self.execution_cells(execution, context));
@@ -68,6 +68,23 @@ impl<B: Broker + Feed> Trader<B> {
         deliver(context, &TableName::new("bronze", "order_events"), &ORDER_EVENTS, &orders)?;
         deliver(context, &TableName::new("bronze", "executions"), &EXECUTIONS, &executions)?;
         Ok(!executions.is_empty())
+    }
+
+    /// Takes an order's news to the journal; what cannot be is told and changes nothing there.
+    fn hear(&self, event: &OrderEvent) -> anyhow::Result<()> {
+        let answer = self.journal.borrow_mut().apply_event(event);
+        match answer {
+            Err(error @ (JournalError::Impossible { .. } | JournalError::NoOrder(_))) => {
+                let alert = Alert {
+                    id: format!("event-{}-{}", event.order_ref, event.status.as_str()),
+                    severity: "critical",
+                    subject: "the broker says what cannot be",
+                    message: format!("{error}: look at the order at the broker"),
+                };
+                self.alert(&alert, event.at)
+            }
+            answer => Ok(answer?),
+        }
     }
 
     fn apply(&self, execution: &Execution) -> anyhow::Result<()> {

@@ -7,12 +7,12 @@ use chrono::{Duration, NaiveDate};
 use crate::broker::{Broker, Feed};
 use crate::journal::{LegRow, OrderRow, StrategyRow, StrategyState};
 use crate::market::sessions::Venue;
-use crate::market::{Symbol, Timestamp, Usd};
+use crate::market::{SecurityKind, Symbol, Timestamp, Usd};
 use crate::pipeline::StepContext;
 use crate::risk::{
-    AccountView, Activity, AssignedNotional, Book, BookStrategy, BreakerLevel, GateInputs,
+    AccountView, Activity, AssignedNotional, Book, BookStrategy, BreakerLevel, Fate, GateInputs,
     MarketView, Opened, Presence, RecentOrder, RequiredInput, RiskLimits, ScenarioGrid,
-    SessionPhase, SessionView, WorkingOrder, assigned_notional, nearest_expiry,
+    SessionPhase, SessionView, WorkingOrder, assigned_notional, cluster_vega, nearest_expiry,
 };
 use crate::structures::{
     AccountSnapshot, CoveragePolicy, Holding, Leg, OrderState, StructureKind, WhatIf,
@@ -65,6 +65,7 @@ pub struct Gathered {
     pub book: Book,
     pub grid: ScenarioGrid,
     pub activity: Activity,
+    pub cluster_vega: Option<f64>,
     pub required: Vec<RequiredInput>,
 }
 
@@ -86,6 +87,7 @@ impl Gathered {
             grid: &self.grid,
             what_if,
             activity: &self.activity,
+            cluster_vega: self.cluster_vega,
             required: &self.required,
         }
     }
@@ -101,21 +103,24 @@ impl<B: Broker + Feed> Trader<B> {
         let now = context.run.as_of;
         let market = market_view(context)?;
         let strategies = self.journal.borrow().strategies()?;
-        let held = self.journal.borrow().held_legs()?;
+        let all_legs = self.journal.borrow().legs()?;
+        let held: Vec<LegRow> = all_legs.iter().filter(|leg| leg.quantity != 0).cloned().collect();
         let book = self.book(&strategies, &held, context.run.session_date);
         let account = self.broker.borrow().account().ok();
         let grid = self.grid((&book, legs), &market, now);
         let account = self.account_view(account.as_ref(), (&book, &market), now);
         let orders = self.journal.borrow().orders()?;
         let symbol = legs.first().map(|leg| leg.instrument.symbol().clone());
+        let cluster = symbol.as_ref().and_then(|symbol| self.settings.limits.cluster_of(symbol));
         Ok(Gathered {
             now,
             session_date: context.run.session_date,
             session: self.session_view(now, context.run.session_date, symbol.as_ref())?,
             account,
             breaker: self.breaker.level(),
-            required: self.required(&market, legs, symbol.as_ref()),
-            activity: activity(&orders, (&strategies, &held), &self.settings.limits, now),
+            required: self.required((&market, legs), (&orders, &held)),
+            activity: activity(&orders, (&strategies, &all_legs), &self.settings.limits, now),
+            cluster_vega: cluster.and_then(|symbols| cluster_vega(&book, &market, symbols)),
             market,
             book,
             grid,
@@ -228,10 +233,10 @@ impl<B: Broker + Feed> Trader<B> {
 
     fn required(
         &self,
-        market: &MarketView,
-        legs: &[Leg],
-        symbol: Option<&Symbol>,
+        (market, legs): (&MarketView, &[Leg]),
+        (orders, held): (&[OrderRow], &[LegRow]),
     ) -> Vec<RequiredInput> {
+        let symbol = legs.first().map(|leg| leg.instrument.symbol());
         let present = |found: Option<()>| match found {
             Some(()) => Presence::Present,
             None => Presence::Missing,
@@ -242,20 +247,60 @@ impl<B: Broker + Feed> Trader<B> {
                 market.legs.get(&leg.instrument.conid()).is_some_and(|leg| leg.rate.is_some())
             })
             .then_some(());
-        let undisputed = symbol.is_some_and(|symbol| !self.blocked.contains(symbol)).then_some(());
+        let undisputed = symbol.is_some_and(|symbol| !self.dispute.blocks(symbol)).then_some(());
+        let known_fates = symbol.is_some_and(|symbol| !self.is_clouded(symbol, orders));
+        let no_delivery = symbol.is_some_and(|symbol| {
+            !held.iter().any(|leg| is_delivered(leg) && leg.symbol == symbol.as_str())
+        });
         vec![
             RequiredInput { name: "risk-free rate of each leg", presence: present(rates) },
             RequiredInput {
-                name: "positions that agree with the broker",
+                name: "positions and cash that agree with the broker",
                 presence: present(undisputed),
             },
+            RequiredInput {
+                name: "the fate of each order in the underlying",
+                presence: present(known_fates.then_some(())),
+            },
+            RequiredInput {
+                name: "an underlying without stock from an assignment",
+                presence: present(no_delivery.then_some(())),
+            },
         ]
+    }
+
+    /// Whether an order of unknown fate may have moved the underlying's positions.
+    fn is_clouded(&self, symbol: &Symbol, orders: &[OrderRow]) -> bool {
+        let broker = self.broker.borrow();
+        orders.iter().filter(|order| order.state == OrderState::Unknown).any(|order| {
+            let first = order.legs.first().and_then(|leg| broker.contract(leg.conid));
+            first.is_none_or(|instrument| instrument.symbol() == symbol)
+        })
+    }
+}
+
+/// Stock that came by assignment or exercise: no order of ours traded it.
+pub(super) fn is_delivered(leg: &LegRow) -> bool {
+    leg.ratio == 0 && leg.quantity != 0 && leg.security_kind == SecurityKind::Stock.as_str()
+}
+
+fn fate_of(order: &OrderRow) -> Fate {
+    match order.state {
+        OrderState::Proposed
+        | OrderState::Approved
+        | OrderState::Sent
+        | OrderState::Working
+        | OrderState::Unknown => Fate::Works,
+        OrderState::Filled => Fate::Filled,
+        OrderState::Denied | OrderState::Cancelled | OrderState::Rejected => {
+            if order.filled_quantity > 0 { Fate::Filled } else { Fate::Ended }
+        }
     }
 }
 
 fn activity(
     orders: &[OrderRow],
-    (strategies, held): (&[StrategyRow], &[LegRow]),
+    (strategies, legs): (&[StrategyRow], &[LegRow]),
     limits: &RiskLimits,
     now: Timestamp,
 ) -> Activity {
@@ -271,10 +316,19 @@ fn activity(
             legs: order.legs.clone(),
             quantity: order.quantity,
             sent_at: order.created_at,
+            fate: fate_of(order),
         })
         .collect();
-    let expiries: BTreeMap<&str, NaiveDate> =
-        held.iter().filter_map(|leg| Some((leg.strategy_id.as_str(), leg.expiry_date?))).collect();
+    // The nearest one, of legs that are gone as well: what was opened and closed today counts.
+    let mut expiries: BTreeMap<&str, NaiveDate> = BTreeMap::new();
+    for (strategy_id, date) in
+        legs.iter().filter_map(|leg| Some((leg.strategy_id.as_str(), leg.expiry_date?)))
+    {
+        expiries
+            .entry(strategy_id)
+            .and_modify(|nearest| *nearest = date.min(*nearest))
+            .or_insert(date);
+    }
     let week = Duration::days(limits.exposure.week_days);
     let opened = strategies
         .iter()

@@ -1,68 +1,56 @@
-//! The broker's truth held against ours, and what follows from the account's figures.
+//! The broker's truth held against ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::broker::{Broker, Feed};
+use crate::broker::{Broker, BrokerError, Feed};
+use crate::journal::ReconciliationRow;
 use crate::lake::{Cell, TableName};
-use crate::market::{ConId, Instrument, Usd};
+use crate::market::{ConId, Instrument, Symbol, Timestamp, Usd};
 use crate::orders::{Books, Difference, Known, Tolerance, reconcile};
 use crate::pipeline::StepContext;
 use crate::pipeline::{deliver, ops_stamp};
-use crate::risk::{BreakerInputs, Cause, MarketPhase, Reading};
 
 use super::{Alert, Trader};
 
-impl<B: Broker + Feed> Trader<B> {
-    /// Reads the account: P&L of the day, drawdown, and the breaker's measures of losing.
-    pub fn observe(&mut self, context: &StepContext<'_>) -> anyhow::Result<()> {
-        let account = self.broker.borrow().account();
-        let account = match account {
-            Ok(account) => account,
-            Err(error) => {
-                let alert = Alert {
-                    id: format!("account-{}", context.run.run_id),
-                    severity: "critical",
-                    subject: "the account cannot be read",
-                    message: error.to_string(),
-                };
-                return self.alert(&alert, context.run.as_of);
-            }
-        };
-        self.pnl.observe(context.run.session_date, account.net_liquidation);
-        let equity = account.net_liquidation.to_f64();
-        let profit = self.pnl.profit_today().map(crate::market::Usd::to_f64);
-        let ratio = |part: f64| (equity > 0.0).then(|| part / equity);
-        let loss = profit.map(|profit| (-profit).max(0.0)).and_then(ratio);
-        let readings = [
-            Reading { cause: Cause::DailyLoss, measured: loss, cross_check: loss },
-            reading(Cause::Drawdown, self.pnl.drawdown_ratio()),
-            reading(Cause::MarginUse, ratio(account.maintenance_margin.to_f64())),
-        ];
-        let trading = context.run.session_phase == "regular";
-        let inputs = BreakerInputs {
-            now: context.run.as_of,
-            session_date: context.run.session_date,
-            phase: if trading { MarketPhase::Trading } else { MarketPhase::NotTrading },
-            readings: &readings,
-            clean_reconciliation_at: self.clean_reconciliation_at,
-        };
-        let transitions = self.breaker.evaluate(&inputs, &self.settings.limits.breaker);
-        for transition in transitions {
-            let alert = Alert {
-                id: format!("breaker-{}-{}", transition.cause.as_str(), context.run.run_id),
-                severity: "critical",
-                subject: "breaker",
-                message: format!(
-                    "{} moves the breaker from {} to {}: {}",
-                    transition.cause.as_str(),
-                    transition.from.as_str(),
-                    transition.to.as_str(),
-                    transition.reason
-                ),
-            };
-            self.alert(&alert, context.run.as_of)?;
+/// What the last reconciliation left open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Dispute {
+    /// Underlyings whose positions differ: no entries.
+    symbols: BTreeSet<Symbol>,
+    /// Cash or a contract without a known underlying differs: no entries at all.
+    everything: bool,
+    differences: usize,
+    /// Contracts that neither an order nor a known event explains.
+    unexplained: i64,
+}
+
+impl Dispute {
+    fn of(differences: &[Difference]) -> Self {
+        let unexplained = differences.iter().filter(|found| !found.kind.is_explained());
+        Self {
+            symbols: differences.iter().filter_map(|found| found.symbol.clone()).collect(),
+            everything: differences.iter().any(|found| found.symbol.is_none()),
+            differences: differences.len(),
+            unexplained: unexplained
+                .map(|found| (found.broker_quantity - found.desk_quantity).abs())
+                .sum(),
         }
-        Ok(())
+    }
+
+    pub fn is_clean(&self) -> bool {
+        self.differences == 0
+    }
+
+    pub fn blocks(&self, symbol: &Symbol) -> bool {
+        self.everything || self.symbols.contains(symbol)
+    }
+
+    pub fn differences(&self) -> f64 {
+        self.differences as f64
+    }
+
+    pub fn unexplained(&self) -> f64 {
+        self.unexplained as f64
     }
 }
 
@@ -82,9 +70,23 @@ const RECONCILIATION: [&str; 11] = [
 
 impl<B: Broker + Feed> Trader<B> {
     /// Holds the broker's positions and cash against the strategies'. A difference blocks entries
-    /// in its underlying and raises an alert; where all agrees one row says `clean`.
+    /// in its underlying, or everywhere where it has none, and raises an alert; where all agrees
+    /// one row says `clean`. Orders of unknown fate are looked for.
     pub fn reconcile(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
-        let broker = self.broker_books()?;
+        let now = context.run.as_of;
+        let broker = match self.broker_books() {
+            Ok(broker) => broker,
+            Err(error) => {
+                let alert = Alert {
+                    id: format!("unreconciled-{}", context.run.run_id),
+                    severity: "critical",
+                    subject: "nothing to reconcile with",
+                    message: format!("the account cannot be read: {error}"),
+                };
+                self.alert(&alert, now)?;
+                return Ok(vec![format!("reconciliation: not made, {error}")]);
+            }
+        };
         let desk = self.desk_books()?;
         let known = self.known_contracts(broker.positions.keys().chain(desk.positions.keys()));
         let tolerance = Tolerance {
@@ -92,29 +94,37 @@ impl<B: Broker + Feed> Trader<B> {
             cash_tolerance: Usd::from_micros(5_000),
         };
         let differences = reconcile(&broker, &desk, &known, &tolerance);
-        self.blocked = differences.iter().filter_map(|found| found.symbol.clone()).collect();
+        self.dispute = Dispute::of(&differences);
         if differences.is_empty() {
-            self.clean_reconciliation_at = Some(context.run.as_of);
+            self.clean_reconciliation_at = Some(now);
         }
-        let rows = rows_of(&differences);
-        self.record_differences(context, rows)?;
+        self.record_differences(context, rows_of(&differences, (&broker, &desk), now))?;
+        let mut lines = Vec::new();
         for difference in &differences {
             let text = text_of(difference);
+            lines.push(format!("reconciliation: {text}"));
+            let (kind, subject) = (difference.kind.as_str(), subject_of(difference));
             let alert = Alert {
-                id: format!("difference-{}-{}", difference.kind.as_str(), context.run.run_id),
+                id: format!("difference-{kind}-{subject}-{}", context.run.run_id),
                 severity: "critical",
                 subject: "broker and desk differ",
                 message: text,
             };
-            self.alert(&alert, context.run.as_of)?;
+            self.alert(&alert, now)?;
         }
-        Ok(differences
-            .iter()
-            .map(|difference| format!("reconciliation: {}", text_of(difference)))
-            .collect())
+        self.find_out(now)?;
+        Ok(lines)
     }
 
-    fn broker_books(&self) -> anyhow::Result<Books> {
+    /// Whether something waits for a reconciliation: a difference, an order of unknown fate, a
+    /// cause of the breaker.
+    pub(super) fn is_unsettled(&self) -> bool {
+        !self.dispute.is_clean()
+            || !self.breaker.holds().is_empty()
+            || self.working.values().any(|working| working.next_at.is_none())
+    }
+
+    fn broker_books(&self) -> Result<Books, BrokerError> {
         let broker = self.broker.borrow();
         let positions =
             broker.positions().into_iter().map(|held| (held.conid, held.quantity)).collect();
@@ -151,50 +161,85 @@ impl<B: Broker + Feed> Trader<B> {
             .collect()
     }
 
+    /// Into the journal and into ops.reconciliation.
     fn record_differences(
         &mut self,
         context: &mut StepContext<'_>,
-        rows: Vec<Vec<Cell>>,
+        mut rows: Vec<ReconciliationRow>,
     ) -> anyhow::Result<()> {
-        let stamped: Vec<Vec<Cell>> = rows
+        for row in &mut rows {
+            self.reconciliations += 1;
+            row.reconciliation_seq = self.reconciliations;
+            row.run_id.clone_from(&context.run.run_id);
+        }
+        self.journal.borrow_mut().record_reconciliation(&rows)?;
+        let cells: Vec<Vec<Cell>> = rows
             .into_iter()
-            .map(|mut row| {
-                self.reconciliations += 1;
-                row.insert(0, self.reconciliations.into());
-                row.extend(ops_stamp(context.run));
-                row
+            .map(|row| {
+                let mut cells: Vec<Cell> = vec![
+                    row.reconciliation_seq.into(),
+                    row.difference.into(),
+                    row.conid.map(|conid| conid.0).into(),
+                    row.symbol.into(),
+                    row.broker_value.into(),
+                    row.desk_value.into(),
+                    row.action.into(),
+                    row.detail.into(),
+                ];
+                cells.extend(ops_stamp(context.run));
+                cells
             })
             .collect();
-        deliver(context, &TableName::new("ops", "reconciliation"), &RECONCILIATION, &stamped)
+        deliver(context, &TableName::new("ops", "reconciliation"), &RECONCILIATION, &cells)
     }
 }
 
-fn rows_of(differences: &[Difference]) -> Vec<Vec<Cell>> {
+/// One row a difference, or the one of a clean run; numbered when it is recorded.
+fn rows_of(
+    differences: &[Difference],
+    (broker, desk): (&Books, &Books),
+    now: Timestamp,
+) -> Vec<ReconciliationRow> {
+    let row = |difference: &str, action: &str, detail: String| ReconciliationRow {
+        run_id: String::new(),
+        reconciliation_seq: 0,
+        difference: difference.to_owned(),
+        conid: None,
+        symbol: None,
+        broker_value: None,
+        desk_value: None,
+        action: action.to_owned(),
+        detail,
+        found_at: now,
+    };
     if differences.is_empty() {
-        let nothing = [Cell::Null, Cell::Null, Cell::Null, Cell::Null];
-        let mut row: Vec<Cell> = vec!["clean".into()];
-        row.extend(nothing);
-        row.extend(["none".into(), "positions and cash agree".into()]);
-        return vec![row];
+        return vec![row("clean", "none", "positions and cash agree".to_owned())];
     }
     differences
         .iter()
-        .map(|difference| {
-            let (theirs, ours) = match difference.conid {
-                Some(_) => (difference.broker_quantity as f64, difference.desk_quantity as f64),
-                None => (difference.cash.to_f64(), 0.0),
+        .map(|found| {
+            let (theirs, ours) = match found.conid {
+                Some(_) => (found.broker_quantity as f64, found.desk_quantity as f64),
+                None => (broker.cash.to_f64(), desk.cash.to_f64()),
             };
-            vec![
-                difference.kind.as_str().into(),
-                difference.conid.map(|conid| conid.0).into(),
-                difference.symbol.as_ref().map(crate::market::Symbol::as_str).into(),
-                theirs.into(),
-                ours.into(),
-                "entries blocked, alert".into(),
-                text_of(difference).into(),
-            ]
+            let action = match found.symbol {
+                Some(_) => "entries in the underlying blocked, alert",
+                None => "all entries blocked, alert",
+            };
+            ReconciliationRow {
+                conid: found.conid,
+                symbol: found.symbol.as_ref().map(ToString::to_string),
+                broker_value: Some(theirs),
+                desk_value: Some(ours),
+                ..row(found.kind.as_str(), action, text_of(found))
+            }
         })
         .collect()
+}
+
+/// What a difference is about, for its alert.
+fn subject_of(difference: &Difference) -> String {
+    difference.conid.map_or_else(|| "account".to_owned(), |conid| conid.to_string())
 }
 
 fn text_of(difference: &Difference) -> String {
@@ -202,10 +247,7 @@ fn text_of(difference: &Difference) -> String {
         Some(conid) => format!(
             "{}: contract {conid} {}: the broker holds {}, our strategies {}",
             difference.kind.as_str(),
-            difference
-                .symbol
-                .as_ref()
-                .map_or("of an unknown underlying", crate::market::Symbol::as_str),
+            difference.symbol.as_ref().map_or("of an unknown underlying", Symbol::as_str),
             difference.broker_quantity,
             difference.desk_quantity
         ),
@@ -215,6 +257,49 @@ fn text_of(difference: &Difference) -> String {
     }
 }
 
-fn reading(cause: Cause, measured: Option<f64>) -> Reading {
-    Reading { cause, measured, cross_check: None }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orders::DifferenceKind;
+    use crate::structures::testing::usd;
+
+    fn cash_difference() -> Difference {
+        Difference {
+            kind: DifferenceKind::Cash,
+            conid: None,
+            symbol: None,
+            broker_quantity: 0,
+            desk_quantity: 0,
+            cash: usd(12.5),
+        }
+    }
+
+    #[test]
+    fn a_difference_without_an_underlying_blocks_every_one() {
+        let in_spy = Difference {
+            kind: DifferenceKind::Extra,
+            conid: Some(ConId(7)),
+            symbol: Some("SPY".into()),
+            broker_quantity: 3,
+            ..cash_difference()
+        };
+        let dispute = Dispute::of(std::slice::from_ref(&in_spy));
+        assert!(dispute.blocks(&"SPY".into()) && !dispute.blocks(&"QQQ".into()));
+        assert!((dispute.unexplained() - 3.0).abs() < 1e-12);
+        let dispute = Dispute::of(&[cash_difference()]);
+        assert!(dispute.blocks(&"SPY".into()) && dispute.blocks(&"QQQ".into()));
+        let nameless = Difference { symbol: None, ..in_spy };
+        assert!(Dispute::of(&[nameless]).blocks(&"QQQ".into()));
+        assert!(Dispute::of(&[]).is_clean() && !Dispute::of(&[]).blocks(&"SPY".into()));
+    }
+
+    #[test]
+    fn cash_is_stored_as_it_stands_on_both_sides() {
+        let books = |cash: f64| Books { positions: BTreeMap::new(), cash: usd(cash) };
+        let at = crate::structures::testing::monday();
+        let rows = rows_of(&[cash_difference()], (&books(112.5), &books(100.0)), at);
+        let row = rows.first().unwrap();
+        assert_eq!((row.broker_value, row.desk_value), (Some(112.5), Some(100.0)));
+        assert!(row.action.starts_with("all entries blocked"));
+    }
 }

@@ -1,15 +1,19 @@
 //! Working an order: a price ladder from near mid towards the worst price that the gate accepted,
-//! one step at a time, inside the mandate of the approval.
+//! one step at a time, inside the mandate of the approval. A step starts from the mid of that
+//! moment, read from the feed: between two sweeps the tables are older than that.
 
 use chrono::Duration;
-use rust_decimal::Decimal;
 
 use crate::broker::{Broker, BrokerError, Feed};
 use crate::market::{Price, Timestamp, Usd};
+use crate::orders::Ladder;
 use crate::pipeline::StepContext;
-use crate::risk::{Mandate, Outcome, WorkingOrder, nearest_expiry};
-use crate::structures::{OrderRef, OrderState, Purpose};
+use crate::risk::{Mandate, MarketView, Outcome, WorkingOrder, nearest_expiry};
+use crate::structures::{Leg, OrderRef, OrderState, Purpose};
 
+use super::act::Terms;
+use super::exit::NetQuote;
+use super::record::refusal_text;
 use super::{Alert, Trader};
 
 /// The numbers of the ladder.
@@ -30,17 +34,28 @@ pub struct WorkParameters {
 /// An order that the broker has.
 pub struct Working {
     pub mandate: Mandate,
-    pub first: Price,
-    pub tick: Price,
+    pub ladder: Ladder,
+    /// The least that its price can be.
+    pub least: Option<Price>,
+    /// Where it stands.
+    pub limit: Price,
     /// The step at which it stands, from 0.
     pub step: u32,
-    pub next_at: Timestamp,
+    /// When its step is over; `None` while nobody knows what became of it.
+    pub next_at: Option<Timestamp>,
     pub filled: i64,
     pub max_loss_each: Usd,
     pub margin_each: Usd,
 }
 
 impl Working {
+    /// The limit of the step that it has come to. Without a fresh mid it stands where it stands.
+    fn limit_at(&self, fresh: Option<NetQuote>) -> Price {
+        let wanted = fresh.and_then(|net| self.ladder.price_at(self.step, net.mid));
+        let wanted = wanted.unwrap_or(self.limit);
+        self.least.map_or(wanted, |least| wanted.max(least))
+    }
+
     /// As the gate counts it in the book.
     pub fn as_book_entry(&self) -> WorkingOrder {
         let proposed = self.mandate.proposed();
@@ -65,42 +80,13 @@ impl Working {
     }
 }
 
-/// The price of a step: equal shares of the way from first to worst, rounded to the tick towards
-/// the first, so that rounding never pays more. The last step is the worst price itself.
-pub fn ladder_price(first: Price, worst: Price, (step, steps): (u32, u32), tick: Price) -> Price {
-    let last = steps.saturating_sub(1);
-    if step >= last || tick <= Price::ZERO {
-        return worst;
-    }
-    let way = (worst - first).decimal() * Decimal::from(step) / Decimal::from(last);
-    let exact = first.decimal() + way;
-    let ticks = (exact / tick.decimal()).floor();
-    Price::new(ticks * tick.decimal()).min(worst)
-}
-
-impl<B: Broker + Feed> Trader<B> {
-    /// Whether an order waits for its next step.
-    pub fn next_work_at(&self) -> Option<Timestamp> {
-        self.working.values().map(|working| working.next_at).min()
+impl<B> Trader<B> {
+    /// The ladder of an order on such terms.
+    pub(super) fn ladder(&self, terms: &Terms) -> Ladder {
+        Ladder::between(terms.mid, terms.worst, (self.settings.work.steps, terms.grid.clone()))
     }
 
-    /// Forgets orders that have ended, and moves those whose step is over.
-    pub fn work(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
-        self.forget_ended()?;
-        let now = context.run.as_of;
-        let due: Vec<OrderRef> = self
-            .working
-            .iter()
-            .filter(|(_, working)| working.next_at <= now)
-            .map(|(order_ref, _)| order_ref.clone())
-            .collect();
-        for order_ref in due {
-            self.step(context, &order_ref)?;
-        }
-        Ok(())
-    }
-
-    fn forget_ended(&mut self) -> anyhow::Result<()> {
+    pub(super) fn forget_ended(&mut self) -> anyhow::Result<()> {
         for order in self.journal.borrow().orders()? {
             if order.state.is_final() {
                 self.working.remove(&order.order_ref);
@@ -110,36 +96,90 @@ impl<B: Broker + Feed> Trader<B> {
         }
         Ok(())
     }
+}
+
+impl<B: Broker + Feed> Trader<B> {
+    /// When an order is next due for a step.
+    pub fn next_work_at(&self) -> Option<Timestamp> {
+        self.working.values().filter_map(|working| working.next_at).min()
+    }
+
+    /// Forgets orders that have ended, and moves those whose step is over.
+    pub fn work(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
+        self.forget_ended()?;
+        let now = context.run.as_of;
+        let due: Vec<OrderRef> = self
+            .working
+            .iter()
+            .filter(|(_, working)| working.next_at.is_some_and(|next| next <= now))
+            .map(|(order_ref, _)| order_ref.clone())
+            .collect();
+        for order_ref in due {
+            self.step(context, &order_ref)?;
+        }
+        Ok(())
+    }
 
     fn step(&mut self, context: &mut StepContext<'_>, order_ref: &OrderRef) -> anyhow::Result<()> {
         let parameters = self.settings.work;
         let now = context.run.as_of;
         let Some(working) = self.working.get_mut(order_ref) else { return Ok(()) };
-        working.next_at = now + parameters.step;
+        working.next_at = Some(now + parameters.step);
         if working.step + 1 >= parameters.steps {
-            // The ladder is at its end: an entry is dropped, an exit is decided anew.
-            return self.cancel(order_ref, now);
+            // An entry is dropped, an exit is decided anew.
+            return self.cancel(order_ref, "the price ladder is at its end", now);
         }
         working.step += 1;
-        let worst = working.mandate.worst_price();
-        let limit =
-            ladder_price(working.first, worst, (working.step, parameters.steps), working.tick);
         let legs = working.mandate.proposed().legs.clone();
-        let quantity = working.mandate.proposed().request.quantity;
-        let gathered = self.gather(context, &legs)?;
+        let mut gathered = self.gather(context, &legs)?;
+        self.refresh(&mut gathered.market, &legs);
         let Some(working) = self.working.get(order_ref) else { return Ok(()) };
+        let limit = working.limit_at(NetQuote::of(&legs, &gathered.market));
         let inputs = gathered.gate(&self.settings.limits, None);
-        let verdict = working.mandate.reprice_within(limit, quantity, &inputs);
+        let verdict = working.mandate.reprice_within(limit, &inputs);
+        let moves = limit != working.limit;
+        self.record_checks(context, order_ref, &verdict.results)?;
+        let refusal = refusal_text(&verdict);
         match verdict.outcome {
-            Outcome::Approved(approved) => {
-                let answer = self.broker.borrow_mut().reprice(approved);
-                match answer {
-                    Ok(()) => self.journal.borrow_mut().mark_repriced(order_ref, limit, now)?,
-                    Err(error) => self.reprice_refused(order_ref, &error, now)?,
+            Outcome::Approved(step) if moves => {
+                let answer = self.broker.borrow_mut().reprice(step);
+                self.take_reprice(order_ref, (limit, answer), now)
+            }
+            Outcome::Approved(_) => Ok(()),
+            Outcome::Refused => self.cancel(order_ref, &refusal, now),
+        }
+    }
+
+    fn take_reprice(
+        &mut self,
+        order_ref: &OrderRef,
+        (limit, answer): (Price, Result<(), BrokerError>),
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        match answer {
+            Ok(()) => {
+                self.journal.borrow_mut().mark_repriced(order_ref, limit, now)?;
+                if let Some(working) = self.working.get_mut(order_ref) {
+                    working.limit = limit;
                 }
                 Ok(())
             }
-            Outcome::Refused => self.cancel(order_ref, now),
+            Err(BrokerError::NoAnswer(reason)) => self.lose_sight(order_ref, &reason, now),
+            Err(error @ BrokerError::Rejected(_)) => self.reprice_refused(order_ref, &error, now),
+        }
+    }
+
+    /// Both sides of the legs as the feed has them now; their age stays that of the last sweep,
+    /// which is no younger.
+    fn refresh(&self, market: &mut MarketView, legs: &[Leg]) {
+        let broker = self.broker.borrow();
+        for leg in legs {
+            let conid = leg.instrument.conid();
+            let quote = broker.option_quote(conid);
+            if let (Some(quote), Some(known)) = (quote, market.legs.get_mut(&conid)) {
+                let real = |side: Option<Price>| side.filter(|side| *side > Price::ZERO);
+                (known.bid, known.ask) = (real(quote.bid), real(quote.ask));
+            }
         }
     }
 
@@ -158,7 +198,8 @@ impl<B: Broker + Feed> Trader<B> {
         self.alert(&alert, now)
     }
 
-    fn cancel(&mut self, order_ref: &OrderRef, now: Timestamp) -> anyhow::Result<()> {
+    fn cancel(&mut self, order_ref: &OrderRef, reason: &str, now: Timestamp) -> anyhow::Result<()> {
+        self.journal.borrow_mut().note_cancelling(order_ref, reason, now)?;
         let answer = self.broker.borrow_mut().cancel(order_ref);
         if let Err(error) = answer {
             let alert = Alert {
@@ -185,31 +226,5 @@ impl<B: Broker + Feed> Trader<B> {
                         | OrderState::Unknown
                 )
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn price(value: f64) -> Price {
-        Price::from_f64(value).unwrap()
-    }
-
-    #[test]
-    fn the_ladder_rises_to_the_worst_price_and_never_passes_it() {
-        let (first, worst, tick) = (price(-2.10), price(-1.90), price(0.01));
-        let prices: Vec<Price> =
-            (0..6).map(|step| ladder_price(first, worst, (step, 5), tick)).collect();
-        assert_eq!(prices.first(), Some(&first));
-        assert_eq!(prices.get(4), Some(&worst));
-        assert_eq!(prices.get(5), Some(&worst));
-        assert!(prices.windows(2).all(|pair| pair[0] <= pair[1]));
-    }
-
-    #[test]
-    fn rounding_never_pays_more() {
-        let step = ladder_price(price(1.00), price(1.03), (1, 5), price(0.01));
-        assert_eq!(step, price(1.00));
     }
 }

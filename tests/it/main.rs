@@ -8,6 +8,8 @@ mod calendars;
 mod cli;
 /// A demo of two days: the same bytes twice, and after being killed.
 mod demo;
+/// A broker that answers as a test tells it to.
+mod double;
 /// A module uses only what stands on lower floors.
 mod floors;
 /// Homes in which a day costs little, for the tests that run one.
@@ -20,5 +22,7 @@ mod scenarios;
 mod sql_models;
 /// Sizes, bans, names, and lists that equal folders.
 mod tidy;
+/// The trader against a broker that answers as it is told.
+mod trader;
 /// The repository's own files as text, read by `floors` and `tidy`.
 mod tree;

@@ -15,9 +15,8 @@ fn run(context: &Context<'_>) -> Finding {
         let sums = book.sums(conid);
         let against = if leg.ratio > 0 { sums.working_sell } else { sums.working_buy };
         if against > 0 {
-            return Finding::Fail(format!(
-                "a working order trades {conid} the other way: wait for it"
-            ));
+            let reason = format!("a working order trades {conid} the other way: wait for it");
+            return Finding::Fail(reason).with(against as f64, 0.0);
         }
         let (long, short) = book.held_by_others(&proposed.strategy_id, conid);
         let opposite = if leg.ratio > 0 { short } else { long };
@@ -25,12 +24,12 @@ fn run(context: &Context<'_>) -> Finding {
             OrderClass::Reducing => {}
             OrderClass::Hedge | OrderClass::Entry => {
                 if opposite > 0 {
-                    return Finding::Fail(format!(
-                        "another strategy holds {opposite} of {conid} the other way"
-                    ));
+                    let reason =
+                        format!("another strategy holds {opposite} of {conid} the other way");
+                    return Finding::Fail(reason).with(opposite as f64, 0.0);
                 }
             }
         }
     }
-    Finding::Pass
+    Finding::Pass.with(0.0, 0.0)
 }

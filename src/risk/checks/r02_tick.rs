@@ -3,8 +3,13 @@
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;
 
-pub(super) const CHECK: Check =
-    Check { id: "R2", name: "tick_grid", unit: "USD a share", applies: Applies::Always, run };
+pub(super) const CHECK: Check = Check {
+    id: "R2",
+    name: "tick_grid",
+    unit: "USD a share off the grid",
+    applies: Applies::Always,
+    run,
+};
 
 fn run(context: &Context<'_>) -> Finding {
     let proposed = context.proposed;
@@ -16,8 +21,10 @@ fn run(context: &Context<'_>) -> Finding {
     for price in limit.into_iter().chain([proposed.worst_price]) {
         if !grid.holds(price) {
             let tick = grid.tick_at(price);
-            return Finding::Fail(format!("{price} is not a multiple of the tick {tick}"));
+            let off = (price - grid.round_down(price)).to_f64();
+            let reason = format!("{price} is not a multiple of the tick {tick}");
+            return Finding::Fail(reason).with(off, 0.0);
         }
     }
-    Finding::Pass
+    Finding::Pass.with(0.0, 0.0)
 }

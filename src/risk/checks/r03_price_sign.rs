@@ -16,10 +16,13 @@ fn run(context: &Context<'_>) -> Finding {
         return Finding::NotApplicable("the order has no limit; R7 judges that");
     };
     let sign = leg.ratio.signum() as f64;
-    for price in [limit, proposed.worst_price] {
-        if price.to_f64() * sign <= 0.0 {
-            return Finding::Fail(format!("{price} pays for a sale or is paid for a purchase"));
-        }
+    let (first, worst) = (limit.to_f64() * sign, proposed.worst_price.to_f64() * sign);
+    let least = first.min(worst);
+    if least > 0.0 {
+        Finding::Pass.with(least, 0.0)
+    } else {
+        let price = if first <= worst { limit } else { proposed.worst_price };
+        let reason = format!("{price} pays for a sale or is paid for a purchase");
+        Finding::Fail(reason).with(least, 0.0)
     }
-    Finding::Pass
 }

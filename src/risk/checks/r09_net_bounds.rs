@@ -9,7 +9,7 @@ use crate::structures::net_bounds;
 pub(super) const CHECK: Check = Check {
     id: "R9",
     name: "net_price_bounds",
-    unit: "USD a share",
+    unit: "USD a share inside the bounds",
     applies: Applies::Always,
     run,
 };
@@ -23,12 +23,17 @@ fn run(context: &Context<'_>) -> Finding {
         return Finding::Unevaluable("the legs have no common multiplier".to_owned());
     };
     let limit = proposed.request.order_type.limit();
+    let mut inside = f64::INFINITY;
     for price in limit.into_iter().chain([proposed.worst_price]) {
+        let over = bounds.above.map_or(f64::INFINITY, |above| (price - above).to_f64());
+        let under = bounds.below.map_or(f64::INFINITY, |below| (below - price).to_f64());
+        inside = inside.min(over).min(under);
         if !bounds.admits(price) {
             let show = |bound: Option<Price>| bound.map_or("none".to_owned(), |at| at.to_string());
             let (above, below) = (show(bounds.above), show(bounds.below));
-            return Finding::Fail(format!("{price} is not between {above} and {below}"));
+            let reason = format!("{price} is not between {above} and {below}");
+            return Finding::Fail(reason).with(inside, 0.0);
         }
     }
-    Finding::Pass
+    if inside.is_finite() { Finding::Pass.with(inside, 0.0) } else { Finding::Pass }
 }

@@ -16,7 +16,7 @@ fn run(context: &Context<'_>) -> Finding {
     let account = context.inputs.account;
     let after = (|| {
         let excess = account.excess_liquidity?.to_f64() - context.capital_needed()?;
-        Some(excess / account.net_liquidation?.to_f64())
+        Some(excess / account.liquidation_divisor()?)
     })();
     let limit = context.inputs.limits.account.excess_liquidity_ratio_min;
     Finding::at_least(after, limit, "excess liquidity, net liquidation or margin")

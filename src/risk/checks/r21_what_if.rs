@@ -17,7 +17,7 @@ fn run(context: &Context<'_>) -> Finding {
     let after = (|| {
         let excess = inputs.what_if?.excess_liquidity_after.to_f64();
         let working = inputs.book.working_capital().to_f64();
-        Some((excess - working) / inputs.account.net_liquidation?.to_f64())
+        Some((excess - working) / inputs.account.liquidation_divisor()?)
     })();
     let limit = inputs.limits.account.excess_liquidity_ratio_min;
     Finding::at_least(after, limit, "the broker's what-if or net liquidation")

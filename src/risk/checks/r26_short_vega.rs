@@ -1,9 +1,9 @@
-//! R26: short vega of the order's cluster after it, USD a volatility point, as share of equity.
-//! Negative where the cluster is long vega.
+//! R26: short vega of the order's cluster after it, held and working, USD a volatility point, as
+//! share of equity. Negative where the cluster is long vega.
 
 use super::{Applies, Check, Finding};
-use crate::market::Instrument;
 use crate::risk::context::Context;
+use crate::risk::vega::vega_of;
 
 pub(super) const CHECK: Check = Check {
     id: "R26",
@@ -15,28 +15,11 @@ pub(super) const CHECK: Check = Check {
 
 fn run(context: &Context<'_>) -> Finding {
     let inputs = context.inputs;
-    let vega_of = |instrument: &Instrument, quantity: i64| -> Option<f64> {
-        match instrument {
-            Instrument::Option(option) => {
-                let market = inputs.market.legs.get(&option.conid)?;
-                Some(market.vega? * (quantity * option.multiplier) as f64)
-            }
-            Instrument::Stock(_) | Instrument::Future(_) | Instrument::Index(_) => Some(0.0),
-        }
-    };
     let after = (|| {
-        let symbols = context.cluster_symbols()?;
-        let mut vega = 0.0;
-        for strategy in inputs.book.strategies() {
-            for held in &strategy.holdings {
-                if symbols.contains(held.instrument.symbol()) {
-                    vega += vega_of(&held.instrument, held.quantity)?;
-                }
-            }
-        }
+        let mut vega = inputs.cluster_vega?;
         for leg in &context.proposed.legs {
             let quantity = leg.ratio * context.proposed.request.quantity;
-            vega += vega_of(&leg.instrument, quantity)?;
+            vega += vega_of(&leg.instrument, quantity, inputs.market)?;
         }
         Some(-vega / context.equity?)
     })();

@@ -4,8 +4,13 @@ use super::{Applies, Check, Finding};
 use crate::risk::context::Context;
 use crate::risk::inputs::Presence;
 
-pub(super) const CHECK: Check =
-    Check { id: "R44", name: "required_inputs", unit: "inputs", applies: Applies::AddedRisk, run };
+pub(super) const CHECK: Check = Check {
+    id: "R44",
+    name: "required_inputs",
+    unit: "inputs missing",
+    applies: Applies::AddedRisk,
+    run,
+};
 
 fn run(context: &Context<'_>) -> Finding {
     let missing: Vec<&str> = context
@@ -15,9 +20,10 @@ fn run(context: &Context<'_>) -> Finding {
         .filter(|input| input.presence == Presence::Missing)
         .map(|input| input.name)
         .collect();
-    if missing.is_empty() {
+    let finding = if missing.is_empty() {
         Finding::Pass
     } else {
         Finding::Unevaluable(format!("missing: {}", missing.join(", ")))
-    }
+    };
+    finding.with(missing.len() as f64, 0.0)
 }

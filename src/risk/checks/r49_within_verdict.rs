@@ -1,5 +1,5 @@
-//! R49: the limit stays inside the worst price; a price step stays inside the worst price and
-//! quantity of the verdict that allowed it.
+//! R49: the limit stays inside the worst price: the order's own, which for a price step is that of
+//! the verdict which allowed it.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;
@@ -12,15 +12,5 @@ fn run(context: &Context<'_>) -> Finding {
     let Some(limit) = proposed.request.order_type.limit() else {
         return Finding::NotApplicable("the order has no limit; R7 judges that");
     };
-    let mut worst = proposed.worst_price;
-    if let Some(ceiling) = context.ceiling {
-        if proposed.request.quantity > ceiling.quantity {
-            return Finding::Fail(format!(
-                "{} combos are more than the {} of the verdict",
-                proposed.request.quantity, ceiling.quantity
-            ));
-        }
-        worst = worst.min(ceiling.worst_price);
-    }
-    Finding::AtMost { measured: limit.to_f64(), limit: worst.to_f64() }
+    Finding::AtMost { measured: limit.to_f64(), limit: proposed.worst_price.to_f64() }
 }
