@@ -14,6 +14,7 @@ mod market;
 mod publish;
 mod settle;
 mod steps;
+mod unevaluable;
 mod work;
 
 use std::cell::RefCell;
