@@ -18,6 +18,7 @@ mod record;
 mod send;
 mod settle;
 mod steps;
+mod unevaluable;
 mod watch;
 mod work;
 

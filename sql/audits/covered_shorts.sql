@@ -1,8 +1,8 @@
--- about: After each execution group no short option is uncovered, inside a strategy and over the account: for each right and each expiry, the shorts that expire then or later are matched by longs that expire then or later, calls also by shares. Settlements of one instant count together.
+-- about: No short option is uncovered: for each right and each expiry, the shorts that expire then or later are matched by longs that expire then or later, calls also by shares. Judged after each execution group of history, inside a strategy and over the account, and in each of the session's snapshots of positions. An option of which right or expiry is not known offends. Settlements of one instant count together; each goes to the strategies that hold the contract, in order of their ids, as far as they hold it, and what is delivered goes with it.
 -- audit: table
 with
-fills as (
-    select * from silver.fills where quantity <> 0
+clock as (
+    select * from run
 ),
 contracts as (
     select
@@ -20,36 +20,151 @@ orders as (
         row_number() over (partition by order_ref order by change_seq desc) as place
     from ops.orders
 ),
+fills as (
+    select
+        fills.exec_id,
+        fills.execution_kind,
+        fills.conid,
+        fills.symbol,
+        fills.security_kind,
+        contracts.option_right,
+        contracts.expiry_date,
+        fills.quantity,
+        fills.executed_at,
+        fills.ingest_seq,
+        fills.group_id,
+        case when fills.execution_kind = 'trade' then fills.group_id else '~' end as group_key,
+        orders.strategy_id
+    from silver.fills
+    left join contracts on fills.conid = contracts.conid and contracts.place = 1
+    left join orders on fills.order_ref = orders.order_ref and orders.place = 1
+    where fills.quantity <> 0
+),
+settlements as (
+    select
+        *,
+        sum(quantity) over (partition by conid order by ingest_seq) as settled
+    from fills
+    where execution_kind in ('assignment', 'exercise', 'expiry', 'cash_settlement')
+),
+holders as (
+    select
+        settlements.exec_id,
+        settlements.conid,
+        settlements.group_id,
+        settlements.ingest_seq,
+        settlements.quantity,
+        abs(settlements.settled) as settled,
+        trades.strategy_id,
+        sum(trades.quantity) as held
+    from settlements
+    inner join fills as trades
+        on settlements.conid = trades.conid
+        and trades.execution_kind = 'trade'
+        and trades.strategy_id is not null
+        and trades.ingest_seq < settlements.ingest_seq
+    group by
+        settlements.exec_id, settlements.conid, settlements.group_id, settlements.ingest_seq,
+        settlements.quantity, settlements.settled, trades.strategy_id
+),
+taken as (
+    select
+        *,
+        greatest(
+            0,
+            least(
+                abs(held),
+                settled + abs(held) - sum(abs(held)) over (
+                    partition by exec_id order by strategy_id
+                )
+            )
+        ) as taken
+    from holders
+),
+shares as (
+    select
+        exec_id,
+        group_id,
+        strategy_id,
+        quantity,
+        taken - lag(taken, 1, 0) over (
+            partition by conid, strategy_id order by ingest_seq
+        ) as share
+    from taken
+),
 moves as (
     select
         'account' as scope,
         'account' as subject_id,
-        fills.symbol,
-        fills.security_kind,
-        contracts.option_right,
-        contracts.expiry_date,
-        fills.quantity,
-        fills.multiplier,
-        fills.executed_at,
-        case when fills.execution_kind = 'trade' then fills.group_id else '~' end as group_key
+        symbol,
+        security_kind,
+        option_right,
+        expiry_date,
+        quantity,
+        executed_at,
+        group_key
     from fills
-    left join contracts on fills.conid = contracts.conid and contracts.place = 1
     union all
     select
         'strategy' as scope,
-        orders.strategy_id as subject_id,
+        strategy_id as subject_id,
+        symbol,
+        security_kind,
+        option_right,
+        expiry_date,
+        quantity,
+        executed_at,
+        group_key
+    from fills
+    where execution_kind = 'trade' and strategy_id is not null
+    union all
+    select
+        'strategy' as scope,
+        shares.strategy_id as subject_id,
         fills.symbol,
         fills.security_kind,
-        contracts.option_right,
-        contracts.expiry_date,
-        fills.quantity,
-        fills.multiplier,
+        fills.option_right,
+        fills.expiry_date,
+        case
+            when fills.exec_id = shares.exec_id
+                then case when fills.quantity > 0 then shares.share else -shares.share end
+            else fills.quantity * shares.share / abs(shares.quantity)
+        end as quantity,
         fills.executed_at,
-        fills.group_id as group_key
-    from fills
-    inner join orders on fills.order_ref = orders.order_ref and orders.place = 1
-    left join contracts on fills.conid = contracts.conid and contracts.place = 1
-    where fills.execution_kind = 'trade'
+        fills.group_key
+    from shares
+    inner join fills
+        on shares.exec_id = fills.exec_id
+        or (shares.group_id = fills.group_id and fills.execution_kind = 'delivery')
+    where shares.share <> 0
+    union all
+    select
+        'snapshot' as scope,
+        positions.sweep_id as subject_id,
+        positions.symbol,
+        positions.security_kind,
+        positions.option_right,
+        positions.expiry_date,
+        positions.quantity,
+        positions.received_at as executed_at,
+        '' as group_key
+    from silver.positions
+    inner join clock on positions.session_date = clock.session_date
+),
+unknown as (
+    select
+        scope,
+        subject_id,
+        symbol,
+        option_right,
+        expiry_date,
+        executed_at,
+        group_key,
+        quantity as options,
+        0 as shares
+    from moves
+    where (security_kind = 'OPT' and (option_right is null or expiry_date is null))
+        or security_kind not in ('OPT', 'STK', 'FUT')
 ),
 levels as (
     select distinct
@@ -103,6 +218,11 @@ sums as (
         partition by scope, subject_id, symbol, option_right, expiry_date
         order by executed_at, group_key
     )
+),
+offending as (
+    select * from sums where options + floor(greatest(shares, 0) / 100.0) < 0
+    union all
+    select * from unknown
 )
 select
     scope,
@@ -114,6 +234,5 @@ select
     group_key,
     options,
     shares
-from sums
-where options + floor(greatest(shares, 0) / 100.0) < 0
+from offending
 order by executed_at, group_key, scope, subject_id, symbol, option_right, expiry_date

@@ -1,27 +1,122 @@
--- about: The change of equity is realised plus unrealised profit plus what is nobody's (interest, dividends), within the error of the marks and a cent.
+-- about: Equity (cash and own marks) changes by realised and unrealised profit, to the cent: the marks stand on both sides, so what cash moved is what strategies realised, what their open basis took up, and what no strategy holds (interest). The broker's own equity differs from ours by no more than the error of the marks; where a leg has no mark that cannot be said, and the close names the legs. Futures are left out: the desk holds none.
 -- audit: table
 with
 clock as (
     select * from run
 ),
-daily as (
-    select * from gold.pnl_daily
+struck as (
+    select
+        account_id,
+        session_date,
+        received_at,
+        net_liquidation_usd,
+        cash_usd,
+        realised_usd,
+        basis_usd,
+        value_usd,
+        mark_error_usd,
+        unmarked_legs,
+        row_number() over (
+            partition by account_id, session_date order by as_of desc, run_id desc
+        ) as place
+    from gold.equity_daily
+),
+closes as (
+    select
+        account_id,
+        session_date,
+        received_at,
+        net_liquidation_usd,
+        cash_usd,
+        realised_usd,
+        basis_usd,
+        value_usd,
+        mark_error_usd,
+        unmarked_legs,
+        lag(received_at) over sessions as previous_received_at,
+        lag(cash_usd) over sessions as previous_cash_usd,
+        lag(realised_usd) over sessions as previous_realised_usd,
+        lag(basis_usd) over sessions as previous_basis_usd
+    from struck
+    where place = 1
+    window sessions as (partition by account_id order by session_date)
+),
+snapshots as (
+    select
+        account_id,
+        cash_usd,
+        received_at,
+        row_number() over (partition by account_id order by ingest_seq) as place
+    from bronze.account
+),
+today as (
+    select
+        clock.session_date,
+        closes.account_id,
+        closes.received_at,
+        closes.net_liquidation_usd,
+        closes.cash_usd,
+        closes.value_usd,
+        closes.mark_error_usd,
+        closes.unmarked_legs,
+        coalesce(closes.previous_received_at, snapshots.received_at) as start_received_at,
+        closes.cash_usd
+        - case
+            when closes.previous_received_at is null then snapshots.cash_usd
+            else closes.previous_cash_usd
+        end as cash_change_usd,
+        closes.realised_usd
+        - case
+            when closes.previous_received_at is null then 0
+            else closes.previous_realised_usd
+        end as realised_usd,
+        closes.basis_usd
+        - case
+            when closes.previous_received_at is null then 0
+            else closes.previous_basis_usd
+        end as basis_change_usd
+    from clock
+    left join closes on clock.session_date = closes.session_date
+    left join snapshots on closes.account_id = snapshots.account_id and snapshots.place = 1
+),
+held as (
+    select distinct conid from ops.strategy_legs
+),
+unclaimed as (
+    select
+        today.account_id,
+        coalesce(sum(fills.cash_usd), 0) as unclaimed_usd
+    from today
+    inner join silver.fills
+        on fills.received_at > today.start_received_at
+        and fills.received_at <= today.received_at
+    left join held on fills.conid = held.conid
+    where fills.execution_kind in ('interest', 'dividend', 'variation') and held.conid is null
+    group by today.account_id
+),
+compared as (
+    select
+        today.*,
+        today.realised_usd + today.basis_change_usd + coalesce(unclaimed.unclaimed_usd, 0)
+            as explained_usd,
+        cast(today.net_liquidation_usd - today.cash_usd as double) - today.value_usd
+            as broker_difference_usd
+    from today
+    left join unclaimed on today.account_id = unclaimed.account_id
 )
 select
-    daily.account_id,
-    daily.session_date,
-    daily.equity_change_usd,
-    daily.flows_usd,
-    daily.realised_usd,
-    daily.unrealised_usd,
-    daily.mark_error_usd
-from daily
-inner join clock on daily.session_date = clock.session_date
-where daily.unrealised_usd is not null
-    and abs(
-        cast(
-            daily.equity_change_usd - daily.flows_usd - daily.realised_usd
-            - daily.interest_usd - daily.dividends_usd as double
-        ) - daily.unrealised_usd
-    ) > daily.mark_error_usd + 0.01
-order by daily.account_id
+    account_id,
+    session_date,
+    cash_change_usd,
+    explained_usd,
+    broker_difference_usd,
+    mark_error_usd,
+    unmarked_legs
+from compared
+where cash_change_usd is null
+    or explained_usd is null
+    or abs(cash_change_usd - explained_usd) >= 0.005
+    or net_liquidation_usd is null
+    or (broker_difference_usd is null and coalesce(unmarked_legs, 0) = 0)
+    or abs(broker_difference_usd) > mark_error_usd + 0.01
+order by account_id

@@ -1,4 +1,4 @@
--- about: The cash of each leg trade is quantity x price x multiplier, turned round, less commission, to the cent; a future moves only its commission.
+-- about: The cash of all that moves a position (trade, delivery, settlement, expiry) is quantity x price x multiplier, turned round, less commission, to the cent; a future moves only its commission.
 -- audit: table
 with
 clock as (
@@ -9,6 +9,7 @@ fills as (
 )
 select
     fills.exec_id,
+    fills.execution_kind,
     fills.security_kind,
     fills.quantity,
     fills.price,
@@ -16,7 +17,7 @@ select
     fills.cash_usd
 from fills
 inner join clock on fills.session_date = clock.session_date
-where fills.execution_kind = 'trade'
+where (fills.execution_kind = 'trade' or fills.quantity <> 0)
     and (
         fills.price is null
         or abs(

@@ -1,56 +1,46 @@
--- about: Every bronze row of the session is in silver or in quarantine, once: read = kept + rejected, source by source.
+-- about: Every bronze row is in silver or in quarantine, once, and neither holds a row that bronze does not: row by row, source by source. Of the session and the one before it, whose evening came after its own audit.
 -- audit: table
 with
 clock as (
     select * from run
 ),
 read_rows as (
-    select 'bronze.option_quotes' as source, session_date, count(*) as rows_read
+    select 'bronze.option_quotes' as source, session_date, ingest_seq, 1 as copies
     from bronze.option_quotes
-    group by session_date
     union all
-    select 'bronze.underlying_quotes' as source, session_date, count(*) as rows_read
+    select 'bronze.underlying_quotes' as source, session_date, ingest_seq, 1 as copies
     from bronze.underlying_quotes
-    group by session_date
     union all
-    select 'bronze.futures_quotes' as source, session_date, count(*) as rows_read
+    select 'bronze.futures_quotes' as source, session_date, ingest_seq, 1 as copies
     from bronze.futures_quotes
-    group by session_date
-),
-kept_rows as (
-    select 'bronze.option_quotes' as source, session_date, count(*) as rows_kept
+    union all
+    select 'bronze.option_quotes' as source, session_date, ingest_seq, -1 as copies
     from silver.option_quotes
-    group by session_date
     union all
-    select 'bronze.underlying_quotes' as source, session_date, count(*) as rows_kept
+    select 'bronze.underlying_quotes' as source, session_date, ingest_seq, -1 as copies
     from silver.underlying_quotes
-    group by session_date
     union all
-    select 'bronze.futures_quotes' as source, session_date, count(*) as rows_kept
+    select 'bronze.futures_quotes' as source, session_date, ingest_seq, -1 as copies
     from silver.futures_quotes
-    group by session_date
-),
-rejected_rows as (
+    union all
     select
         coalesce(source, 'bronze.option_quotes') as source,
         session_date,
-        count(*) as rows_rejected
+        ingest_seq,
+        -1 as copies
     from silver.quarantine
-    group by coalesce(source, 'bronze.option_quotes'), session_date
+    where coalesce(source, 'bronze.option_quotes') <> 'bronze.bars'
 )
 select
     read_rows.source,
     read_rows.session_date,
-    read_rows.rows_read,
-    coalesce(kept_rows.rows_kept, 0) as rows_kept,
-    coalesce(rejected_rows.rows_rejected, 0) as rows_rejected
+    read_rows.ingest_seq,
+    sum(case when read_rows.copies > 0 then 1 else 0 end) as times_read,
+    sum(case when read_rows.copies < 0 then 1 else 0 end) as times_kept_or_rejected
 from read_rows
-inner join clock on read_rows.session_date = clock.session_date
-left join kept_rows
-    on read_rows.source = kept_rows.source and read_rows.session_date = kept_rows.session_date
-left join rejected_rows
-    on read_rows.source = rejected_rows.source
-    and read_rows.session_date = rejected_rows.session_date
-where read_rows.rows_read
-    <> coalesce(kept_rows.rows_kept, 0) + coalesce(rejected_rows.rows_rejected, 0)
-order by read_rows.source
+inner join clock
+    on read_rows.session_date <= clock.session_date
+    and read_rows.session_date >= clock.previous_session_date
+group by read_rows.source, read_rows.session_date, read_rows.ingest_seq
+having sum(read_rows.copies) <> 0
+order by read_rows.source, read_rows.session_date, read_rows.ingest_seq

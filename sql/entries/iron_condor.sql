@@ -7,7 +7,7 @@
 -- live: run
 -- engine: deltadesk
 -- priority: 10
--- requires: signals.forecast_vol, signals.forecast_weight, signals.iv30, vol_surface.rate
+-- requires: signals.spot_usd, signals.forecast_vol, signals.forecast_weight, signals.iv30, signals.beta_spy, vol_surface.rate, dividends.amount_usd, dividends.valid_through
 -- uses: signals.iv_rank, signals.futures_change_overnight_ratio
 -- params: iron_condor_short_delta_min, iron_condor_short_delta_max, iron_condor_budget_ratio, iron_condor_combo_tick_usd, iron_condor_leg_width_ratio_max, iron_condor_credit_width_ratio_min, iron_condor_credit_fees_ratio_min, iron_condor_edge_cost_ratio_min, marks_exit_budget_ratio, marks_commission_usd_contract
 with
@@ -105,7 +105,7 @@ ranked as (
             partition by symbol
             order by
                 case when fault is null then 0 else 1 end,
-                expected_value_usd / max_loss_usd desc,
+                expected_value_usd / max_loss_usd desc nulls last,
                 short_put_conid, long_put_conid, short_call_conid, long_call_conid
         ) as place
     from valued
@@ -173,6 +173,9 @@ judged as (
                 then 'no quoted short call in the delta range'
             when chosen.symbol is null then 'no listed wings in the width range'
             when chosen.fault is not null then chosen.fault
+            when chosen.expected_value_usd is null or chosen.cost_usd is null
+                or chosen.max_loss_usd is null
+                then 'unevaluable: no expected value'
             when chosen.expected_value_usd < chosen.edge_cost_ratio_min * chosen.cost_usd
                 then 'expected value below its margin over costs'
         end as fault

@@ -7,7 +7,7 @@
 -- live: run
 -- engine: deltadesk
 -- priority: 20
--- requires: signals.forecast_vol, signals.forecast_weight, signals.iv30, vol_surface.rate
+-- requires: signals.spot_usd, signals.forecast_vol, signals.forecast_weight, signals.iv30, signals.beta_spy, vol_surface.rate, dividends.amount_usd, dividends.valid_through
 -- uses: signals.iv_rank, signals.futures_change_overnight_ratio
 -- params: put_credit_spread_short_delta_min, put_credit_spread_short_delta_max, put_credit_spread_width_ratio_min, put_credit_spread_width_ratio_max, put_credit_spread_budget_ratio, put_credit_spread_combo_tick_usd, put_credit_spread_leg_width_ratio_max, put_credit_spread_credit_width_ratio_min, put_credit_spread_credit_fees_ratio_min, put_credit_spread_edge_cost_ratio_min, marks_exit_budget_ratio, marks_commission_usd_contract
 with
@@ -100,7 +100,7 @@ ranked as (
             partition by symbol
             order by
                 case when fault is null then 0 when long_conid is null then 2 else 1 end,
-                expected_value_usd / max_loss_usd desc, short_conid, long_conid
+                expected_value_usd / max_loss_usd desc nulls last, short_conid, long_conid
         ) as place
     from valued
 ),
@@ -143,6 +143,9 @@ judged as (
             when contexts.bar is not null then contexts.bar
             when chosen.symbol is null then 'no quoted short put in the delta range'
             when chosen.fault is not null then chosen.fault
+            when chosen.expected_value_usd is null or chosen.cost_usd is null
+                or chosen.max_loss_usd is null
+                then 'unevaluable: no expected value'
             when chosen.expected_value_usd < chosen.edge_cost_ratio_min * chosen.cost_usd
                 then 'expected value below its margin over costs'
         end as fault

@@ -61,7 +61,7 @@ placed as (
                     sides.mid_credit - sides.forecast_cost
                     - (settings.budget_ratio + settings.exit_budget_ratio)
                     * sides.half_spreads
-                ) / (sides.width - sides.mid_credit) desc,
+                ) / (sides.width - sides.mid_credit) desc nulls last,
                 sides.short_conid, sides.long_conid
         ) as place,
         settings.side_choices

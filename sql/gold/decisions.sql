@@ -41,9 +41,7 @@ exits as (
         action,
         case
             when quantity is null then fraction
-            else least(
-                fraction, cast(quantity - leaving as double) / cast(quantity as double)
-            )
+            else fraction - cast(leaving as double) / cast(quantity as double)
         end as fraction,
         urgency,
         rule,
@@ -52,7 +50,11 @@ exits as (
         structure,
         closing_legs as legs
     from fired
-    where place = 1 and (quantity is null or leaving < quantity)
+    where place = 1
+        and (
+            quantity is null
+            or cast(leaving as double) < fraction * cast(quantity as double)
+        )
 ),
 best as (
     select
@@ -60,7 +62,8 @@ best as (
         row_number() over (
             partition by candidates.symbol
             order by
-                candidates.expected_value_usd / cast(candidates.max_loss_usd as double) desc,
+                candidates.expected_value_usd / cast(candidates.max_loss_usd as double)
+                    desc nulls last,
                 candidates.priority, candidates.entry, candidates.candidate_id
         ) as place
     from candidates

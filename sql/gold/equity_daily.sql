@@ -1,4 +1,4 @@
--- about: The account and the strategies' books at the close.
+-- about: The account and the strategies' books at the close. Value and error of the own marks are NULL while one of unmarked_legs has none.
 -- grain: one row an account and session
 -- key: session_date, account_id
 -- owner: pipeline
@@ -50,6 +50,7 @@ select
         when marks.legs = 0 then 0.0
         when marks.unmarked_legs = 0 then marks.mark_error_usd
     end as mark_error_usd,
+    cast(coalesce(marks.unmarked_legs, 0) as bigint) as unmarked_legs,
     account.received_at,
     clock.run_id,
     clock.session_date

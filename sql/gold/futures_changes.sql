@@ -1,4 +1,4 @@
--- about: How each root's front future has moved: 1 h, 4 h, since the previous session's close.
+-- about: How each root's front future has moved: 1 h, 4 h, overnight (since the close of the ETFs' previous session) and daily (since the end of the futures' own trading day before this one). Each reference is the last quote of the same contract at or before that instant, so that a roll is no signal.
 -- grain: one row a root and run
 -- key: run_id, symbol
 -- owner: pipeline
@@ -6,7 +6,7 @@
 -- kind: snapshot
 -- live: run
 -- engine: portable
--- params: futures_roll_days, futures_age_seconds_max, futures_reference_slack_seconds_max
+-- params: futures_roll_days, futures_age_seconds_max, futures_reference_slack_seconds_max, futures_day_slack_seconds_max
 with
 clock as (
     select * from run
@@ -24,22 +24,20 @@ quotes as (
         futures_quotes.received_at,
         futures_quotes.ingest_seq,
         extract(epoch from (clock.as_of - futures_quotes.received_at)) as age_seconds,
-        futures_quotes.session_date = clock.previous_session_date as is_previous,
+        extract(
+            epoch from (clock.previous_session_close_at - futures_quotes.received_at)
+        ) as before_close_seconds,
+        extract(
+            epoch from (clock.previous_futures_close_at - futures_quotes.received_at)
+        ) as before_day_seconds,
         settings.futures_age_seconds_max as age_seconds_max,
-        settings.futures_reference_slack_seconds_max as slack_seconds_max
+        settings.futures_reference_slack_seconds_max as slack_seconds_max,
+        settings.futures_day_slack_seconds_max as day_slack_seconds_max
     from clock
     cross join settings
     cross join silver.futures_quotes
     where futures_quotes.received_at <= clock.as_of
         and futures_quotes.session_date >= clock.previous_session_date
-),
-bars as (
-    select
-        bars.symbol,
-        cast(bars.close as double) as close
-    from silver.bars
-    inner join clock on bars.session_date = clock.previous_session_date
-    where bars.bar_size = '1 day'
 ),
 contracts as (
     select
@@ -56,8 +54,12 @@ contracts as (
         last_value(price order by received_at, ingest_seq) filter (
             where age_seconds >= 14400 and age_seconds <= 14400 + slack_seconds_max
         ) as price_4h,
-        last_value(price order by received_at, ingest_seq) filter (where is_previous)
-            as price_close
+        last_value(price order by received_at, ingest_seq) filter (
+            where before_close_seconds >= 0 and before_close_seconds <= slack_seconds_max
+        ) as price_close,
+        last_value(price order by received_at, ingest_seq) filter (
+            where before_day_seconds >= 0 and before_day_seconds <= day_slack_seconds_max
+        ) as price_day
     from quotes
     group by conid
 ),
@@ -84,11 +86,10 @@ select
     live.price / live.price_1h - 1 as change_1h_ratio,
     live.price / live.price_4h - 1 as change_4h_ratio,
     live.price / live.price_close - 1 as change_overnight_ratio,
-    live.price / bars.close - 1 as change_daily_ratio,
+    live.price / live.price_day - 1 as change_daily_ratio,
     clock.run_id,
     clock.session_date
 from clock
 cross join live
-left join bars on live.symbol = bars.symbol
 where live.place = 1
 order by live.symbol

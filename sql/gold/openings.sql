@@ -1,4 +1,4 @@
--- about: What each traded symbol offers a new structure: inputs, expiry, and what bars it now.
+-- about: What each traded symbol offers a new structure: inputs, expiry, and what bars it now. What the entries' headers require is asked for here: an input that is NULL is unevaluable.
 -- grain: one row a symbol with listed American options
 -- key: symbol
 -- owner: pipeline
@@ -25,20 +25,29 @@ signals as (
 surface as (
     select * from gold.vol_surface
 ),
+known_dividends as (
+    select dividends.symbol
+    from bronze.dividends
+    inner join clock on dividends.valid_through >= clock.session_date
+    where dividends.amount_usd is not null
+    group by dividends.symbol
+),
 expiries as (
     select
         surface.symbol,
         surface.expiry_date,
         surface.dte,
+        surface.rate,
         row_number() over (
             partition by surface.symbol
-            order by abs(surface.dte - settings.openings_days_target), surface.expiry_date
+            order by
+                case when surface.rate is null then 1 else 0 end,
+                abs(surface.dte - settings.openings_days_target), surface.expiry_date
         ) as place
     from settings
     cross join surface
     where surface.dte >= settings.openings_days_min
         and surface.dte <= settings.openings_days_max
-        and surface.rate is not null
 ),
 opening as (
     select distinct strategy_id
@@ -52,7 +61,8 @@ states as (
         case
             when all_states.option_legs > 0
                 and (
-                    all_states.pnl_ratio is null or all_states.delta_1pct_usd is null
+                    all_states.pnl_ratio is null
+                    or all_states.beta_delta_1pct_usd is null
                     or all_states.dte is null
                 )
                 then 1
@@ -78,7 +88,10 @@ contexts as (
         signals.spot_usd,
         signals.iv30,
         signals.forecast_vol,
-        signals.forecast_count,
+        signals.forecast_weight,
+        signals.forecast_gap,
+        case when symbols.symbol = 'SPY' then 1.0 else signals.beta_spy end as beta_spy,
+        known_dividends.symbol as dividends_of,
         concat_ws(
             ', ',
             case when signals.iv_rank is null then 'iv_rank' end,
@@ -86,6 +99,7 @@ contexts as (
         ) as gaps,
         expiries.expiry_date,
         expiries.dte,
+        expiries.rate,
         coalesce(held.strategies, 0) as strategies,
         coalesce(held.opening, 0) as opening,
         coalesce(held.unevaluable, 0) as unevaluable,
@@ -103,6 +117,7 @@ contexts as (
     left join signals on symbols.symbol = signals.symbol
     left join expiries on symbols.symbol = expiries.symbol and expiries.place = 1
     left join held on symbols.symbol = held.symbol
+    left join known_dividends on symbols.symbol = known_dividends.symbol
 )
 select
     symbol,
@@ -121,11 +136,13 @@ select
             when unevaluable > 0 then 'unevaluable: exit rules of the symbol cannot be judged'
             when spot_usd is null then 'unevaluable: no spot'
             when iv30 is null then 'unevaluable: no 30-day implied volatility'
-            when forecast_vol is null then concat(
-                'unevaluable: no forecast (',
-                cast(coalesce(forecast_count, 0) as varchar), ' past forecasts)'
-            )
+            when forecast_vol is null or forecast_weight is null
+                then concat('unevaluable: no forecast (', forecast_gap, ')')
+            when beta_spy is null then 'unevaluable: no beta to SPY'
+            when dividends_of is null
+                then 'unevaluable: dividends not known, or no longer valid'
             when expiry_date is null then 'no listed expiry in the range of days'
+            when rate is null then 'unevaluable: no rate to the expiry'
         end as varchar
     ) as bar
 from contexts

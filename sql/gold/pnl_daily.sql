@@ -1,4 +1,4 @@
--- about: The day's profit: equity from close to close, realised and unrealised, cash moved, and the explain from the Greeks of the previous close; the residual holds the day's own trades and what the Greeks leave. The first session starts from the cash before its bookings.
+-- about: The day's profit: equity from close to close, realised and unrealised, cash moved, and the explain from the Greeks of the previous close; the residual holds the day's own trades and what the Greeks leave. The first session starts from the cash before its bookings. flows_usd is cash that no execution explains, which the audit cash_moved does not let pass; gap names what leaves unrealised_usd unknown.
 -- grain: one row an account and session
 -- key: session_date, account_id
 -- owner: pipeline
@@ -19,6 +19,7 @@ equity as (
         lag(basis_usd) over sessions as start_basis_usd,
         lag(value_usd) over sessions as start_value_usd,
         lag(mark_error_usd) over sessions as start_mark_error_usd,
+        lag(unmarked_legs) over sessions as start_unmarked_legs,
         lag(session_date) over sessions as start_date,
         row_number() over (
             partition by account_id order by session_date desc
@@ -119,6 +120,18 @@ joined as (
         equity.mark_error_usd
         + case when equity.start_date is null then 0.0 else equity.start_mark_error_usd end
             as mark_error_usd,
+        concat_ws(
+            ', ',
+            case
+                when equity.unmarked_legs > 0
+                    then cast(equity.unmarked_legs as varchar) || ' legs without a mark'
+            end,
+            case
+                when equity.start_unmarked_legs > 0
+                    then cast(equity.start_unmarked_legs as varchar)
+                    || ' legs without a mark at the close before'
+            end
+        ) as gap,
         explained.carried_legs,
         coalesce(explained.delta_usd, 0.0) as delta_usd,
         coalesce(explained.gamma_usd, 0.0) as gamma_usd,
@@ -148,6 +161,7 @@ select
     cast(joined.realised_usd as decimal(18, 6)) as realised_usd,
     joined.unrealised_usd,
     joined.mark_error_usd,
+    cast(joined.gap as varchar) as gap,
     joined.carried_legs,
     joined.delta_usd,
     joined.gamma_usd,

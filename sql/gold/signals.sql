@@ -1,4 +1,4 @@
--- about: What is known about each underlying now: volatility, rank, slope, skew, forecast, beta.
+-- about: What is known about each underlying now: volatility, rank, slope, skew, forecast, beta. A rank may stand on the last close of the VIX, labelled; a forecast needs an implied volatility of this instant, and forecast_gap says what it lacks.
 -- grain: one row a symbol and run
 -- key: run_id, symbol
 -- owner: pipeline
@@ -47,6 +47,8 @@ placed as (
         surface.atm_vol * surface.atm_vol * surface.years as total_variance,
         surface.skew_25d,
         surface.spot_usd,
+        surface.received_at,
+        surface.expiry_date,
         lead(surface.years * 365) over along as next_days,
         lead(surface.atm_vol * surface.atm_vol * surface.years) over along as next_variance,
         settings.signals_term_short_days as short_days,
@@ -64,7 +66,7 @@ placed as (
 termed as (
     select
         symbol,
-        max(spot_usd) as spot_usd,
+        last_value(spot_usd order by received_at, expiry_date) as spot_usd,
         sqrt(
             max(
                 case
@@ -186,8 +188,16 @@ ranked as (
         *,
         case
             when implied_source = 'implied_vol' then iv30
+            when implied_source = 'vix_proxy' then vix_vol
+        end as instant_vol,
+        case
+            when implied_source = 'implied_vol' then iv30
             when implied_source = 'vix_proxy' then coalesce(vix_vol, last_implied_vol)
-        end as measure_vol
+        end as measure_vol,
+        case
+            when implied_source = 'vix_proxy' and vix_vol is null then 'vix_proxy_last_close'
+            else implied_source
+        end as measure_source
     from joined
 ),
 forecast as (
@@ -200,7 +210,7 @@ forecast as (
         end as weight,
         ranked.bias_ratio * exp(
             (1 - ranked.har_share_ratio)
-            * ln(ranked.measure_vol * ranked.measure_vol)
+            * ln(ranked.instant_vol * ranked.instant_vol)
             + ranked.har_share_ratio * ln(nullif(ranked.har_variance, 0))
         ) as raw_variance
     from ranked
@@ -226,7 +236,7 @@ select
     end as iv_rank,
     case
         when forecast.implied_vol_low is not null and forecast.measure_vol is not null
-            then forecast.implied_source
+            then forecast.measure_source
     end as iv_rank_source,
     forecast.term_slope,
     forecast.skew_25d,
@@ -240,6 +250,13 @@ select
         )
     ) as forecast_vol,
     forecast.weight as forecast_weight,
+    case
+        when forecast.iv30 is null then 'no 30-day implied volatility'
+        when forecast.weight is null
+            then cast(coalesce(forecast.forecast_count, 0) as varchar) || ' past forecasts'
+        when forecast.instant_vol is null then 'no implied volatility of this instant'
+        when forecast.raw_variance is null then 'no realised volatility'
+    end as forecast_gap,
     sqrt(forecast.forecast_mse) as forecast_error,
     sqrt(forecast.implied_mse) as implied_error,
     forecast.forecast_count,

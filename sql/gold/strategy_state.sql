@@ -1,4 +1,4 @@
--- about: Each open strategy at its mark: P&L, what closing it would bring, Greeks, time left. USD for the whole quantity, credit positive; the option legs only where a strategy holds stock.
+-- about: Each open strategy at its mark: P&L, what closing it would bring, Greeks, time left. USD for the whole quantity, credit positive; the option legs only where a strategy holds stock. Closing is judged by the legs' own quotes, not by the mark that the surface corrects: their mids less the exit's share of the half-spreads. beta_delta_1pct_usd is the P&L of a move in which SPY makes 1 %, with a beta of at least 1 (SPY's is 1).
 -- grain: one row an open strategy and run
 -- key: run_id, strategy_id
 -- owner: pipeline
@@ -23,6 +23,9 @@ marks as (
 peaks as (
     select * from ops.peaks
 ),
+signals as (
+    select symbol, beta_spy from gold.signals
+),
 legs as (
     select
         strategy_legs.strategy_id,
@@ -30,13 +33,20 @@ legs as (
         strategy_legs.security_kind,
         strategy_legs.option_right,
         strategy_legs.ratio,
+        strategy_legs.multiplier,
         cast(strategy_legs.quantity as double) as quantity,
         cast(strategy_legs.quantity * strategy_legs.multiplier as double) as shares,
         cast(strategy_legs.cash_usd as double) as cash_usd,
         case when strategy_legs.security_kind = 'OPT' then 1 else 0 end as is_option,
         marks.quality,
         marks.mark,
+        marks.mid,
         marks.half_spread,
+        -- A long that nobody bids for brings nothing and costs nothing: it stays behind.
+        case
+            when marks.quality = 'no_bid' and strategy_legs.quantity > 0 then 0.0
+            else 1.0
+        end as closed,
         marks.spot_usd,
         marks.delta,
         marks.gamma,
@@ -59,6 +69,11 @@ folded as (
         sum(case when is_option = 1 then shares * mark end order by conid) as value_usd,
         sum(case when is_option = 1 then abs(shares) * half_spread end order by conid)
             as mark_error_usd,
+        sum(case when is_option = 1 then closed * shares * mid end order by conid)
+            as closing_mid_usd,
+        sum(case when is_option = 1 then closed * abs(shares) * half_spread end order by conid)
+            as closing_half_spreads_usd,
+        max(case when is_option = 1 then multiplier end) as multiplier,
         sum(case when is_option = 1 then abs(quantity) end) as contracts,
         sum(case when is_option = 1 then cash_usd end order by conid) as option_cash_usd,
         max(spot_usd) as spot_usd,
@@ -101,8 +116,14 @@ priced as (
         cast(strategies.realised_usd as double) as realised_usd,
         case when folded.unmarked_legs = 0 then folded.value_usd end as value_usd,
         case when folded.unmarked_legs = 0 then folded.mark_error_usd end as mark_error_usd,
+        case
+            when folded.unmarked_legs = 0
+                then folded.closing_mid_usd
+                - settings.marks_exit_budget_ratio * folded.closing_half_spreads_usd
+        end as closing_value_usd,
         folded.contracts * settings.marks_commission_usd_contract as closing_fees_usd,
-        settings.marks_exit_budget_ratio as exit_budget_ratio,
+        folded.multiplier,
+        case when strategies.symbol = 'SPY' then 1.0 else signals.beta_spy end as beta_spy,
         case when folded.unmeasured_legs = 0 then folded.delta_shares end as delta_shares,
         case when folded.unmeasured_legs = 0 then folded.gamma_shares end as gamma_shares,
         case when folded.unmeasured_legs = 0 then folded.vega_usd end as vega_usd,
@@ -121,13 +142,14 @@ priced as (
     cross join strategies
     inner join folded on strategies.strategy_id = folded.strategy_id
     left join peaks on strategies.strategy_id = peaks.strategy_id
+    left join signals on strategies.symbol = signals.symbol
 ),
 profited as (
     select
         *,
         basis_usd + value_usd as pnl_usd,
-        basis_usd + value_usd - exit_budget_ratio * mark_error_usd - closing_fees_usd
-            as closing_pnl_usd,
+        basis_usd + closing_value_usd - closing_fees_usd as closing_pnl_usd,
+        delta_shares * spot_usd * 0.01 as delta_1pct_usd,
         nullif(abs(basis_usd), 0) as basis_size_usd
     from priced
 )
@@ -144,7 +166,9 @@ select
     profited.realised_usd,
     profited.value_usd,
     profited.mark_error_usd,
+    profited.closing_value_usd,
     profited.closing_fees_usd,
+    profited.multiplier,
     profited.pnl_usd,
     profited.closing_pnl_usd,
     profited.pnl_usd / profited.basis_size_usd as pnl_ratio,
@@ -161,7 +185,11 @@ select
     profited.gamma_shares,
     profited.vega_usd,
     profited.theta_usd,
-    profited.delta_shares * profited.spot_usd * 0.01 as delta_1pct_usd,
+    profited.delta_1pct_usd,
+    case
+        when profited.beta_spy is not null
+            then profited.delta_1pct_usd * greatest(profited.beta_spy, 1.0)
+    end as beta_delta_1pct_usd,
     profited.short_delta_max,
     profited.option_legs,
     profited.mark_quality,

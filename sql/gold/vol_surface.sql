@@ -1,4 +1,4 @@
--- about: The volatility surface by expiry: at the money (at the forward), 25-delta wings, skew.
+-- about: The volatility surface by expiry: at the money (at the forward), 25-delta wings, skew. Spot, forward, rate and time are those of the newest quote.
 -- grain: one row a symbol, expiry and run
 -- key: run_id, symbol, expiry_date
 -- owner: pipeline
@@ -38,11 +38,11 @@ surface as (
     select
         symbol,
         expiry_date,
-        max(dte) as dte,
-        max(years) as years,
-        max(spot_usd) as spot_usd,
-        max(forward_usd) as forward_usd,
-        max(rate) as rate,
+        last_value(dte order by received_at, conid) as dte,
+        last_value(years order by received_at, conid) as years,
+        last_value(spot_usd order by received_at, conid) as spot_usd,
+        last_value(forward_usd order by received_at, conid) as forward_usd,
+        last_value(rate order by received_at, conid) as rate,
         (
             coalesce(
                 max(case when option_right = 'C' then at_forward_vol end),

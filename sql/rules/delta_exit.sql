@@ -1,4 +1,4 @@
--- about: Closes where a short leg is nearly even odds, or where a 1 % move costs too much of the maximum loss.
+-- about: Closes where a short leg is nearly even odds, or where a move in which SPY makes 1 % costs too much of the maximum loss by delta. The move is weighted by beta to SPY, at least 1; where beta is not known (fewer than the needed sessions of bars, not SPY) the second half is unevaluable, which bars entries in the symbol, and no entry is made there in the first place.
 -- grain: one row an open strategy
 -- key: subject_id
 -- owner: rules
@@ -25,7 +25,8 @@ measured as (
         states.mark_quality,
         states.short_delta_max,
         settings.delta_exit_short_delta_max as short_delta_limit,
-        abs(states.delta_1pct_usd) / nullif(states.max_loss_usd, 0) as move_ratio,
+        states.delta_1pct_usd,
+        abs(states.beta_delta_1pct_usd) / nullif(states.max_loss_usd, 0) as move_ratio,
         settings.delta_exit_move_loss_ratio_max as move_limit
     from settings
     cross join states
@@ -59,9 +60,11 @@ select
     case when is_short_leg = 1 then short_delta_limit else move_limit end as threshold,
     case
         when option_legs = 0 then 'no option legs'
+        when verdict = 'unevaluable' and delta_1pct_usd is not null
+            then 'no beta to SPY, or no maximum loss'
         when verdict = 'unevaluable' then 'no Greeks: ' || mark_quality
         when verdict = 'fire' and is_short_leg = 1 then 'delta of a short leg beyond its limit'
-        when verdict = 'fire' then 'loss of a 1 % move beyond its share of the maximum loss'
+        when verdict = 'fire' then 'loss of a 1 % move of SPY beyond its share of the maximum loss'
         else 'deltas within their limits'
     end as reason
 from judged

@@ -1,4 +1,4 @@
--- about: Closes where the loss, beyond the error of the mark, has passed its limit (a share of the maximum loss, or a multiple of the credit or debit: the earlier) several times in a row.
+-- about: Closes where the loss, beyond the error of the mark, has passed its limit (a share of the maximum loss, or a multiple of the credit or debit: the earlier) several times in a row over a stated time. The row begins after the session's last evaluation within the limit, however many there are; one without a mark is none.
 -- grain: one row an open strategy
 -- key: subject_id
 -- owner: rules
@@ -47,28 +47,39 @@ limited as (
     cross join settings
     cross join states
 ),
-breached as (
+evaluated as (
     select
         *,
         case when is_judged = 1 and pnl_usd + mark_error_usd <= limit_usd then 1 else 0 end
             as is_breached
     from limited
-    where recency <= evaluations
+    where recency = 1 or pnl_usd is not null
+),
+streaks as (
+    select
+        *,
+        sum(1 - is_breached) over (
+            partition by strategy_id order by recency
+            rows between unbounded preceding and current row
+        ) as unbreached
+    from evaluated
 ),
 counted as (
     select
         strategy_id,
-        sum(is_breached) as breaches,
+        sum(case when unbreached = 0 then 1 else 0 end) as breaches,
         max(evaluations) as evaluations,
         max(seconds) as seconds,
-        extract(epoch from (max(as_of) - min(as_of))) as span_seconds,
+        extract(
+            epoch from (max(as_of) - min(case when unbreached = 0 then as_of end))
+        ) as span_seconds,
         max(case when recency = 1 then run_id end) as run_id,
         max(case when recency = 1 then pnl_usd end) as pnl_usd,
         max(case when recency = 1 then limit_usd end) as limit_usd,
         max(case when recency = 1 then mark_quality end) as mark_quality,
         max(case when recency = 1 then is_judged end) as is_judged,
         max(case when recency = 1 then is_breached end) as is_breached
-    from breached
+    from streaks
     group by strategy_id
 ),
 judged as (

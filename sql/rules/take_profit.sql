@@ -1,4 +1,4 @@
--- about: Closes where enough of the credit (or of the debit) is earned at a price that can be had. A buy-back that already costs next to nothing is left to the time rule.
+-- about: Closes where enough of the credit (or of the debit) is earned at a price that can be had, fees taken off. A buy-back that already costs next to nothing, a share and before fees, is left to the time rule.
 -- grain: one row an open strategy
 -- key: subject_id
 -- owner: rules
@@ -24,8 +24,7 @@ measured as (
         states.closing_pnl_ratio,
         states.mark_quality,
         states.basis_kind,
-        states.closing_pnl_usd,
-        (states.basis_usd - states.closing_pnl_usd) / (states.quantity * 100)
+        -states.closing_value_usd / nullif(states.quantity * states.multiplier, 0)
             as buy_back_usd,
         settings.take_profit_buy_back_usd_min as buy_back_usd_min,
         case

@@ -1,4 +1,4 @@
--- about: Closes when few days are left; urgent on the last day, an emergency past the cut-off.
+-- about: Closes when few days are left; urgent on the last day, an emergency past the cut-off or where the end of trading is not known.
 -- grain: one row an open strategy
 -- key: subject_id
 -- owner: rules
@@ -36,7 +36,6 @@ judged as (
         case
             when option_legs = 0 then 'hold'
             when days is null then 'unevaluable'
-            when days <= 0 and minutes_to_last_trade is null then 'unevaluable'
             when days <= days_min then 'fire'
             else 'hold'
         end as verdict
@@ -50,7 +49,7 @@ select
     case when verdict = 'fire' then 1.0 end as fraction,
     cast(
         case
-            when days <= 0 and minutes_to_last_trade <= cutoff_minutes then 3
+            when days <= 0 and coalesce(minutes_to_last_trade, 0) <= cutoff_minutes then 3
             when days <= 1 then 2
             else 1
         end as smallint
@@ -60,8 +59,9 @@ select
     case
         when option_legs = 0 then 'no option legs'
         when days is null then 'expiry not known'
-        when verdict = 'unevaluable' then 'end of trading not known'
         when verdict = 'hold' then 'days to expiry above the limit'
+        when days <= 0 and minutes_to_last_trade is null
+            then 'last day, end of trading not known'
         when days <= 0 and minutes_to_last_trade <= cutoff_minutes
             then 'past the cut-off of the last day'
         when days <= 1 then 'last day'

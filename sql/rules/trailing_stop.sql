@@ -1,4 +1,4 @@
--- about: Closes where a profit that was once large enough has been given back, beyond the error of the mark, several times in a row. Judged on P&L over basis, so alike for credit and debit.
+-- about: Closes where a profit that was once large enough has been given back, beyond the error of the mark, several times in a row over a stated time, counted as in stop_loss. Judged on P&L over basis, so alike for credit and debit.
 -- grain: one row an open strategy
 -- key: subject_id
 -- owner: rules
@@ -45,30 +45,39 @@ limited as (
     cross join settings
     cross join states
 ),
-breached as (
+evaluated as (
     select
         *,
-        case
-            when is_judged = 1 and pnl_ratio + mark_error_ratio <= floor_ratio then 1
-            else 0
-        end as is_breached
+        case when is_judged = 1 and pnl_ratio + mark_error_ratio <= floor_ratio then 1 else 0 end
+            as is_breached
     from limited
-    where recency <= evaluations
+    where recency = 1 or pnl_ratio is not null
+),
+streaks as (
+    select
+        *,
+        sum(1 - is_breached) over (
+            partition by strategy_id order by recency
+            rows between unbounded preceding and current row
+        ) as unbreached
+    from evaluated
 ),
 counted as (
     select
         strategy_id,
-        sum(is_breached) as breaches,
+        sum(case when unbreached = 0 then 1 else 0 end) as breaches,
         max(evaluations) as evaluations,
         max(seconds) as seconds,
-        extract(epoch from (max(as_of) - min(as_of))) as span_seconds,
+        extract(
+            epoch from (max(as_of) - min(case when unbreached = 0 then as_of end))
+        ) as span_seconds,
         max(case when recency = 1 then run_id end) as run_id,
         max(case when recency = 1 then pnl_ratio end) as pnl_ratio,
         max(case when recency = 1 then floor_ratio end) as floor_ratio,
         max(case when recency = 1 then mark_quality end) as mark_quality,
         max(case when recency = 1 then is_judged end) as is_judged,
         max(case when recency = 1 then is_breached end) as is_breached
-    from breached
+    from streaks
     group by strategy_id
 ),
 judged as (

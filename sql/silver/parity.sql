@@ -3,7 +3,7 @@
 -- key: symbol, sweep_key, expiry_date
 -- owner: pipeline
 -- freshness: each run
--- kind: ephemeral
+-- kind: incremental
 -- live: run
 -- engine: portable
 -- params: parity_pairs_max, parity_pairs_min, parity_spot_age_seconds_max
@@ -128,6 +128,7 @@ paid as (
         max(expiries.exercise_style) as exercise_style,
         max(expiries.years) as years,
         max(expiries.received_at) as received_at,
+        max(expiries.session_date) as session_date,
         max(expiries.rate) as rate,
         max(expiries.forward) as forward,
         max(expiries.forward_error_usd) as forward_error_usd,
@@ -187,26 +188,32 @@ carried as (
     from spotted
 )
 select
-    symbol,
-    sweep_key,
-    expiry_date,
-    years,
-    rate,
-    forward_usd,
+    carried.symbol,
+    carried.sweep_key,
+    carried.expiry_date,
+    carried.exercise_style,
+    carried.years,
+    carried.rate,
+    carried.forward_usd,
     case
-        when forward is not null then 'parity'
-        when forward_usd is not null then 'carry'
+        when carried.forward is not null then 'parity'
+        when carried.forward_usd is not null then 'carry'
     end as forward_source,
-    forward_error_usd,
-    pairs,
-    spot_usd,
+    carried.forward_error_usd,
+    carried.pairs,
+    carried.spot_usd,
     case
-        when quoted_spot_usd is not null then 'quote'
-        when spot_usd is not null then 'parity'
+        when carried.quoted_spot_usd is not null then 'quote'
+        when carried.spot_usd is not null then 'parity'
     end as spot_source,
-    dividends_usd,
+    carried.dividends_usd,
     case
-        when exercise_style = 'american' then rate - ln(forward_usd / spot_usd) / years
-    end as yield
-from carried
-order by symbol, sweep_key, expiry_date
+        when carried.exercise_style = 'american'
+            then carried.rate - ln(carried.forward_usd / carried.spot_usd) / carried.years
+    end as yield,
+    carried.received_at,
+    clock.run_id,
+    carried.session_date
+from clock
+cross join carried
+order by carried.symbol, carried.sweep_key, carried.expiry_date

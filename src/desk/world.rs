@@ -323,6 +323,8 @@ impl World {
             None => self.calendar.previous_session(Venue::Xnys, local)?,
         };
         let previous = self.calendar.previous_session(Venue::Xnys, session.session_date)?;
+        let futures =
+            self.calendar.previous_session(Venue::CmeEquityFutures, session.session_date)?;
         let phase = if as_of < session.open {
             "pre"
         } else if as_of < session.close {
@@ -337,6 +339,8 @@ impl World {
             previous_session_date: previous.session_date,
             session_open_at: session.open,
             session_close_at: session.close,
+            previous_session_close_at: previous.close,
+            previous_futures_close_at: futures.close,
             session_phase: phase.to_owned(),
         })
     }

@@ -96,12 +96,14 @@ fn run_case(
 }
 
 /// Columns of `run` that a case may set; the instant is its `as_of`.
-const RUN_KEYS: [&str; 6] = [
+const RUN_KEYS: [&str; 8] = [
     "run_id",
     "session_date",
     "previous_session_date",
     "session_open_at",
     "session_close_at",
+    "previous_session_close_at",
+    "previous_futures_close_at",
     "session_phase",
 ];
 
@@ -130,6 +132,8 @@ fn case_run(case: &Case) -> anyhow::Result<Run> {
         )?,
         session_open_at: at("session_open_at", -2)?,
         session_close_at: at("session_close_at", 2)?,
+        previous_session_close_at: at("previous_session_close_at", -22)?,
+        previous_futures_close_at: at("previous_futures_close_at", -21)?,
         session_phase: text("session_phase").unwrap_or("regular").to_owned(),
     })
 }

@@ -24,6 +24,10 @@ pub struct Run {
     /// Regular session of the ETFs.
     pub session_open_at: Timestamp,
     pub session_close_at: Timestamp,
+    /// Close of the ETFs' session before this one.
+    pub previous_session_close_at: Timestamp,
+    /// End of the futures' trading day before this one; a holiday may hold it.
+    pub previous_futures_close_at: Timestamp,
     /// `pre`, `regular` or `post`.
     pub session_phase: String,
 }
@@ -46,6 +50,8 @@ pub fn run_schema() -> SchemaRef {
         Field::new("previous_session_date", DataType::Date32, false),
         Field::new("session_open_at", instant(), false),
         Field::new("session_close_at", instant(), false),
+        Field::new("previous_session_close_at", instant(), false),
+        Field::new("previous_futures_close_at", instant(), false),
         Field::new("session_phase", DataType::Utf8, false),
     ]))
 }
@@ -64,6 +70,8 @@ pub fn run_row(run: &Run) -> anyhow::Result<RecordBatch> {
         Arc::new(Date32Array::from(vec![date32(run.previous_session_date)])),
         at(run.session_open_at),
         at(run.session_close_at),
+        at(run.previous_session_close_at),
+        at(run.previous_futures_close_at),
         Arc::new(StringArray::from(vec![run.session_phase.as_str()])),
     ];
     Ok(RecordBatch::try_new(run_schema(), columns)?)

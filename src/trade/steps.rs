@@ -44,7 +44,10 @@ impl<B: Broker + Feed> Step for TraderStep<B> {
             }
             Task::Publish => trader.publish(context)?,
             Task::Peaks => trader.raise_peaks(context)?,
-            Task::Act => return trader.act(context),
+            Task::Act => {
+                trader.alert_unevaluable(context)?;
+                return trader.act(context);
+            }
             Task::Reconcile => return trader.reconcile(context),
         }
         Ok(Vec::new())

@@ -1,4 +1,5 @@
-//! The audits across tables: each stays silent on good rows and finds the fault that is planted.
+//! The audits, across tables and beside models: each stays silent on good rows and finds the fault
+//! that is planted.
 
 #![cfg(test)]
 
@@ -7,6 +8,8 @@ use std::sync::Arc;
 
 use deltadesk::desk::files::shipped;
 use deltadesk::desk::world::Plans;
+use deltadesk::lake::arrow::array::RecordBatch;
+use deltadesk::lake::arrow::datatypes::SchemaRef;
 use deltadesk::lake::arrow::json::ReaderBuilder;
 use deltadesk::lake::{LiveTable, TableName, new_session, register};
 use deltadesk::pipeline::run::register_run;
@@ -14,21 +17,23 @@ use deltadesk::pipeline::{LiveTables, Run};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-const DAY: &str = "2026-03-10";
-const DAY_BEFORE: &str = "2026-03-09";
+use crate::audits_money as money;
+
+pub const DAY: &str = "2026-03-10";
+pub const DAY_BEFORE: &str = "2026-03-09";
 
 /// Rows of one table.
-type Given = (&'static str, Vec<Value>);
+pub type Given = (&'static str, Vec<Value>);
 
 /// Rows on which an audit runs and how many of its rows they bring.
-struct Case {
+pub struct Case {
     audit: &'static str,
     name: &'static str,
     given: Vec<Given>,
     offenders: usize,
 }
 
-fn case(audit: &'static str, name: &'static str, offenders: usize, given: Vec<Given>) -> Case {
+pub fn case(audit: &'static str, name: &'static str, offenders: usize, given: Vec<Given>) -> Case {
     Case { audit, name, given, offenders }
 }
 
@@ -39,14 +44,22 @@ fn each_audit_is_silent_on_good_rows_and_finds_what_is_planted() {
     let tables =
         LiveTables::new(&plans.catalogue, &plans.settings.params, runtime.handle().clone())
             .unwrap();
-    let cases: Vec<Case> =
-        [cash(), covered_shorts(), rows(), positions(), decisions_and_orders(), equity()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let cases: Vec<Case> = [
+        money::cash(),
+        money::cash_moved(),
+        money::equity(),
+        covered_shorts(),
+        rows(),
+        positions(),
+        decisions_and_orders(),
+        beside_models(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let mut wrong = Vec::new();
     for case in &cases {
-        let audit = plans.catalogue.cross_audits().find(|audit| audit.name == case.audit);
+        let audit = plans.catalogue.audits.iter().find(|audit| audit.name == case.audit);
         let sql = &audit.unwrap_or_else(|| panic!("there is no audit {}", case.audit)).sql;
         let found = runtime.block_on(offenders(&tables, sql, &case.given));
         if found != case.offenders {
@@ -58,55 +71,12 @@ fn each_audit_is_silent_on_good_rows_and_finds_what_is_planted() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     let shipped: BTreeSet<&str> =
-        plans.catalogue.cross_audits().map(|audit| audit.name.as_str()).collect();
+        plans.catalogue.audits.iter().map(|audit| audit.name.as_str()).collect();
     for silent in [true, false] {
         let tried = cases.iter().filter(|case| (case.offenders == 0) == silent);
         let tried: BTreeSet<&str> = tried.map(|case| case.audit).collect();
         assert_eq!(tried, shipped, "audits tried with good rows: {silent}");
     }
-}
-
-fn cash() -> Vec<Case> {
-    let sold = |cash: &str| fill(1, -1, json!({ "price": "3.10", "cash_usd": cash }));
-    let future = |cash: &str| {
-        let given = json!({ "security_kind": "FUT", "multiplier": 50, "price": "6900.25" });
-        with(fill(1, 1, given), json!({ "cash_usd": cash }))
-    };
-    let account = |date: &str, sequence: i64, cash: &str| {
-        json!({
-            "account_id": "A", "session_date": date, "ingest_seq": sequence, "cash_usd": cash,
-        })
-    };
-    let moved = |fill_at: i64, last: &str| {
-        let snapshots =
-            vec![account(DAY_BEFORE, 1, "100"), account(DAY, 5, "90"), account(DAY, 9, last)];
-        let fills = vec![fill(fill_at, -1, json!({ "cash_usd": "309.35" }))];
-        vec![("bronze.account", snapshots), ("silver.fills", fills)]
-    };
-    let fill_cash = |name, offenders, row| {
-        case("fill_cash", name, offenders, vec![("silver.fills", vec![row])])
-    };
-    vec![
-        fill_cash("sold at 3.10", 0, sold("309.35")),
-        fill_cash("a cent too much", 1, sold("309.36")),
-        fill_cash("a future moves its commission", 0, future("-0.65")),
-        fill_cash("a future paid like stock", 1, future("-345013.15")),
-        fill_cash("no price", 1, with(sold("309.35"), json!({ "price": null }))),
-        fill_cash(
-            "another day's fault was that day's",
-            0,
-            with(sold("1"), json!({ "session_date": DAY_BEFORE })),
-        ),
-        case("cash_moved", "moved by a fill", 0, moved(7, "409.35")),
-        case("cash_moved", "a cent is missing", 1, moved(7, "409.34")),
-        case("cash_moved", "the fill came after the snapshot", 1, moved(17, "409.35")),
-        case(
-            "cash_moved",
-            "the first session has nothing to compare with",
-            0,
-            vec![("bronze.account", vec![account(DAY, 5, "90")])],
-        ),
-    ]
 }
 
 fn covered_shorts() -> Vec<Case> {
@@ -126,7 +96,12 @@ fn covered_shorts() -> Vec<Case> {
                 "order_ref": order, "strategy_id": strategy, "change_seq": 1,
             })
         };
-        let orders = vec![order("d.open.0", "s"), order("x.open.0", "t")];
+        let orders = vec![
+            order("d.open.0", "s"),
+            order("d.close.0", "s"),
+            order("x.open.0", "t"),
+            order("x.close.0", "t"),
+        ];
         let given =
             vec![("bronze.contracts", contracts), ("ops.orders", orders), ("silver.fills", fills)];
         case("covered_shorts", name, offenders, given)
@@ -143,6 +118,27 @@ fn covered_shorts() -> Vec<Case> {
         fill(at, quantity, given)
     };
     let spread = || vec![leg(1, -1, 1), leg(2, 1, 2)];
+    let other = || json!({ "order_ref": "x.open.0", "group_id": "g9" });
+    let assigned = |contracts: i64| {
+        let given = json!({ "execution_kind": "assignment", "group_id": "e", "order_ref": null,
+            "executed_at": "2026-03-10T20:00:00Z" });
+        let stock = json!({ "execution_kind": "delivery", "conid": 9, "security_kind": "STK" });
+        let option = fill(7, contracts, with(given.clone(), json!({ "conid": 1 })));
+        vec![option, fill(8, 100 * contracts, with(given, stock))]
+    };
+    let sold_later = |contracts: i64| {
+        let given = json!({ "conid": 2, "order_ref": "d.close.0", "group_id": "g5",
+            "executed_at": "2026-03-11T15:00:00Z" });
+        fill(9, -contracts, given)
+    };
+    let held = |conid: i64, right: &str, quantity: i64| {
+        json!({ "conid": conid, "symbol": "SPY", "security_kind": "OPT", "option_right": right,
+            "expiry_date": "2026-04-17", "quantity": quantity, "sweep_id": "p", "account_id": "A",
+            "session_date": DAY, "received_at": "2026-03-10T15:00:00Z" })
+    };
+    let snapshot = |name, offenders, positions: Vec<Value>| {
+        case("covered_shorts", name, offenders, vec![("silver.positions", positions)])
+    };
     let expiry = vec![expired(3, -1, 2, "a"), expired(4, 1, 1, "b")];
     vec![
         covered("a spread filled in one group", 0, spread()),
@@ -163,6 +159,40 @@ fn covered_shorts() -> Vec<Case> {
         covered("a call on 100 shares", 0, vec![shares(100), with(leg(2, -1, 4), later.clone())]),
         covered("a call on 50 shares", 2, vec![shares(50), with(leg(2, -1, 4), later)]),
         covered("both legs expire at one instant", 0, [spread(), expiry].concat()),
+        covered("a contract that nobody describes", 2, vec![leg(1, 1, 8)]),
+        covered(
+            "an execution of an unknown kind of security",
+            2,
+            vec![with(leg(1, 1, 8), json!({ "security_kind": "unknown" }))],
+        ),
+        covered(
+            "the long is sold after the short was assigned early",
+            0,
+            [spread(), assigned(1), vec![sold_later(1)]].concat(),
+        ),
+        covered(
+            "one of two shorts was assigned, both longs are sold",
+            2,
+            [vec![leg(1, -2, 1), leg(2, 2, 2)], assigned(1), vec![sold_later(2)]].concat(),
+        ),
+        covered(
+            "assigned to the first of two strategies, the second sells its long",
+            1,
+            [
+                vec![leg(1, -1, 1), leg(2, 1, 2)],
+                vec![with(leg(3, -1, 1), other()), with(leg(4, 1, 2), other())],
+                assigned(1),
+                vec![with(sold_later(1), json!({ "order_ref": "x.close.0" }))],
+            ]
+            .concat(),
+        ),
+        snapshot("a spread in a snapshot", 0, vec![held(1, "P", -1), held(2, "P", 1)]),
+        snapshot("a short alone in a snapshot", 1, vec![held(1, "P", -1), held(2, "C", 1)]),
+        snapshot(
+            "a snapshot with an option that nobody describes",
+            1,
+            vec![with(held(1, "P", 1), json!({ "option_right": null }))],
+        ),
     ]
 }
 
@@ -190,6 +220,17 @@ fn rows() -> Vec<Case> {
             ("silver.quarantine", vec![rejected("bronze.option_quotes", 2)]),
         ],
     )];
+    let yesterday = |row: Value| with(row, json!({ "session_date": DAY_BEFORE }));
+    cases.push(accounted(
+        "one lost and another kept twice do not add up to nothing",
+        2,
+        vec![read("bronze.option_quotes"), ("silver.option_quotes", vec![row(1), row(1)])],
+    ));
+    cases.push(accounted(
+        "an evening row of the session before is lost",
+        1,
+        vec![("bronze.futures_quotes", vec![yesterday(row(1))])],
+    ));
     for (bronze, silver) in sources {
         let set_aside = ("silver.quarantine", vec![rejected(bronze, 2)]);
         cases.push(accounted("a row is lost", 1, vec![read(bronze), kept(silver)]));
@@ -284,6 +325,24 @@ fn decisions_and_orders() -> Vec<Case> {
             [vec![order("a", "filled", 3)], denied()].concat(),
             vec![check("a", 1, "pass"), check("b", 1, "fail"), check("b", 1, "pass")],
         ),
+        verdicts(
+            "sent although a check failed",
+            1,
+            vec![order("a", "working", 2)],
+            vec![check("a", 1, "pass"), check("a", 1, "fail")],
+        ),
+        verdicts(
+            "filled although a check could not be made, whatever later steps said",
+            1,
+            vec![order("a", "filled", 2)],
+            vec![check("a", 1, "unevaluable"), check("a", 2, "pass")],
+        ),
+        verdicts(
+            "a step of the ladder was refused and the order cancelled",
+            0,
+            vec![order("a", "cancelled", 2)],
+            vec![check("a", 1, "pass"), check("a", 2, "fail")],
+        ),
         verdicts("filled without a check", 1, vec![order("a", "filled", 1)], Vec::new()),
         verdicts(
             "denied although the last attempt passed",
@@ -300,22 +359,64 @@ fn decisions_and_orders() -> Vec<Case> {
     ]
 }
 
-fn equity() -> Vec<Case> {
-    let day = |change: &str| {
-        let row = json!({ "account_id": "A", "session_date": DAY, "equity_change_usd": change,
-            "flows_usd": "2", "realised_usd": "5", "interest_usd": "0.5", "dividends_usd": "0",
-            "unrealised_usd": 3.0, "mark_error_usd": 1.0 });
-        vec![("gold.pnl_daily", vec![row])]
+/// The audits that judge a model's pending result.
+fn beside_models() -> Vec<Case> {
+    let verdict = |given: Value| {
+        let row = json!({ "rule": "stop_loss", "scope": "strategy", "subject_id": "s",
+            "verdict": "hold", "urgency": 2, "reason": "r", "run_id": "close" });
+        with(row, given)
+    };
+    let fire = || json!({ "verdict": "fire", "action": "close", "fraction": 1.0 });
+    let verdicts = |name, offenders, rows: Vec<Value>| {
+        let state = |strategy: &str, run: &str| json!({ "strategy_id": strategy, "run_id": run });
+        let states = vec![state("s", "close"), state("gone", "earlier")];
+        let given = vec![("gold.strategy_state", states), ("gold.rule_verdicts", rows)];
+        case("rule_verdicts", name, offenders, given)
+    };
+    let broken = |name, given: Value| verdicts(name, 1, vec![verdict(with(fire(), given))]);
+    let states = |name, offenders, strategies: [&str; 2]| {
+        let rows = strategies.map(|strategy| json!({ "strategy_id": strategy, "run_id": "close" }));
+        case("strategy_state", name, offenders, vec![("gold.strategy_state", rows.to_vec())])
+    };
+    let decided = |name, offenders, given: Value| {
+        let row = json!({ "decision_id": "d", "scope": "strategy", "subject_id": "s",
+            "action": "close", "legs": [{ "conid": 1, "ratio": 1 }] });
+        case("decisions", name, offenders, vec![("gold.decisions", vec![with(row, given)])])
+    };
+    let quoted = |name, offenders, vol: f64| {
+        let row = json!({ "conid": 1, "ingest_seq": 1, "vol": vol, "delta": -0.2 });
+        case("option_quotes", name, offenders, vec![("silver.option_quotes", vec![row])])
     };
     vec![
-        case("equity_change", "within the error of the marks", 0, day("11.5")),
-        case("equity_change", "beyond the error of the marks", 1, day("11.52")),
-        case("equity_change", "the other way", 1, day("9.48")),
+        verdicts("one verdict", 0, vec![verdict(json!({}))]),
+        verdicts("it fires", 0, vec![verdict(fire())]),
+        verdicts("two verdicts", 1, vec![verdict(json!({})), verdict(json!({}))]),
+        verdicts("the rule passes a strategy over", 1, vec![verdict(json!({ "subject_id": "t" }))]),
+        verdicts("the rule says nothing", 1, Vec::new()),
+        broken("nothing is done", json!({ "action": null })),
+        broken("no fraction", json!({ "fraction": null })),
+        broken("nothing of it", json!({ "fraction": 0.0 })),
+        broken("more than all", json!({ "fraction": 1.5 })),
+        broken("beyond an emergency", json!({ "urgency": 4 })),
+        broken("no urgency", json!({ "urgency": null })),
+        broken("a hold that acts", json!({ "verdict": "hold" })),
+        broken("a verdict of its own", json!({ "verdict": "perhaps" })),
+        states("two strategies", 0, ["a", "b"]),
+        states("one strategy twice", 1, ["a", "a"]),
+        decided("a close with legs", 0, json!({})),
+        decided("a close without legs", 1, json!({ "legs": null })),
+        decided(
+            "an open without its worst price",
+            1,
+            json!({ "scope": "symbol", "action": "open" }),
+        ),
+        quoted("a volatility", 0, 0.2),
+        quoted("a volatility that no option has", 1, 6.0),
     ]
 }
 
 /// One option contract of a fill; what differs is given.
-fn fill(sequence: i64, quantity: i64, given: Value) -> Value {
+pub fn fill(sequence: i64, quantity: i64, given: Value) -> Value {
     let row = json!({ "exec_id": format!("e{sequence}"), "order_ref": "d.open.0",
         "group_id": "g1", "execution_kind": "trade", "conid": 1, "symbol": "SPY",
         "security_kind": "OPT", "quantity": quantity, "price": "3", "multiplier": 100,
@@ -325,7 +426,7 @@ fn fill(sequence: i64, quantity: i64, given: Value) -> Value {
 }
 
 /// The row with other values in some columns.
-fn with(mut row: Value, other: Value) -> Value {
+pub fn with(mut row: Value, other: Value) -> Value {
     let Value::Object(other) = other else { panic!("columns are an object") };
     row.as_object_mut().unwrap().extend(other);
     row
@@ -344,18 +445,23 @@ async fn offenders(tables: &LiveTables, sql: &str, given: &[Given]) -> usize {
             assert!(schema.field_with_name(row.0).is_ok(), "{name} has no column {}", row.0);
         }
         let rows = given.iter().filter(|(table, _)| *table == name.to_string());
-        let lines: Vec<String> = rows.flat_map(|(_, rows)| rows).map(ToString::to_string).collect();
-        let lines = lines.join("\n");
-        let mut decoder = ReaderBuilder::new(schema).build_decoder().unwrap();
-        decoder.decode(lines.as_bytes()).unwrap();
-        table.set(decoder.flush().unwrap().into_iter().collect());
+        let rows: Vec<&Value> = rows.flat_map(|(_, rows)| rows).collect();
+        table.set(batches(schema, &rows));
         register(&session, name, Arc::new(table)).unwrap();
     }
     let found = session.sql(sql).await.unwrap().collect().await.unwrap();
-    found.iter().map(deltadesk::lake::arrow::array::RecordBatch::num_rows).sum()
+    found.iter().map(RecordBatch::num_rows).sum()
 }
 
-fn run() -> Run {
+/// Rows as the table holds them; a column that a row leaves out is NULL.
+pub fn batches(schema: SchemaRef, rows: &[&Value]) -> Vec<RecordBatch> {
+    let lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    let mut decoder = ReaderBuilder::new(schema).build_decoder().unwrap();
+    decoder.decode(lines.join("\n").as_bytes()).unwrap();
+    decoder.flush().unwrap().into_iter().collect()
+}
+
+pub fn run() -> Run {
     let day = DAY.parse().unwrap();
     Run {
         run_id: "close".to_owned(),
@@ -364,6 +470,8 @@ fn run() -> Run {
         previous_session_date: DAY_BEFORE.parse().unwrap(),
         session_open_at: format!("{DAY}T13:30:00Z").parse().unwrap(),
         session_close_at: format!("{DAY}T20:00:00Z").parse().unwrap(),
+        previous_session_close_at: format!("{DAY_BEFORE}T20:00:00Z").parse().unwrap(),
+        previous_futures_close_at: format!("{DAY_BEFORE}T21:00:00Z").parse().unwrap(),
         session_phase: "post".to_owned(),
     }
 }

@@ -1,7 +1,9 @@
 //! The integration tests, a module a theme, in one binary.
 
-/// Each audit across tables against rows with a planted fault.
+/// Each audit against good rows and rows with a planted fault.
 mod audits;
+/// The cases of cash and equity.
+mod audits_money;
 /// The exchange calendars against the reference calendars.
 mod calendars;
 /// The built binary: commands, refusals, and errors with file and line.

@@ -7,9 +7,14 @@ use std::collections::BTreeSet;
 
 use deltadesk::desk::files::shipped;
 use deltadesk::desk::world::Plans;
+use deltadesk::lake::{Rows, TableName};
+use deltadesk::pipeline::model::Role;
 use deltadesk::pipeline::model_test::run_tests;
 use deltadesk::pipeline::{Catalogue, Files, LiveTables, Params};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+
+use crate::audits::{batches, run, with};
 
 #[test]
 fn every_model_gives_the_rows_written_beside_it() {
@@ -35,6 +40,63 @@ fn every_model_has_a_test_and_every_test_a_model() {
     let tests: BTreeSet<&String> = catalogue.tests.keys().collect();
     let alone: Vec<_> = models.symmetric_difference(&tests).collect();
     assert!(alone.is_empty(), "one without the other: {alone:?}");
+}
+
+/// The tables that an opening in AAA reads, with all that it needs.
+fn opening() -> [(TableName, Value); 4] {
+    [
+        ("bronze", "contracts", json!({ "security_kind": "OPT", "exercise_style": "american" })),
+        (
+            "gold",
+            "signals",
+            json!({ "spot_usd": 100.0, "iv30": 0.2, "forecast_vol": 0.18,
+                "forecast_weight": 0.4, "beta_spy": 1.1 }),
+        ),
+        ("gold", "vol_surface", json!({ "expiry_date": "2026-04-24", "dte": 45, "rate": 0.036 })),
+        (
+            "bronze",
+            "dividends",
+            json!({ "amount_usd": "1", "ex_date": "2026-06-19", "valid_through": "2026-06-19" }),
+        ),
+    ]
+    .map(|(schema, name, row)| {
+        (TableName::new(schema, name), with(row, json!({ "symbol": "AAA" })))
+    })
+}
+
+#[test]
+fn an_entry_without_one_of_its_required_inputs_is_barred() {
+    let plans = plans();
+    let runtime = runtime();
+    let params = &plans.settings.params;
+    let mut tables = LiveTables::new(&plans.catalogue, params, runtime.handle().clone()).unwrap();
+    let at = "2026-03-10T17:00:00Z".parse().unwrap();
+    let mut bar = |left_out: &str| {
+        for (table, row) in opening() {
+            let missing: Value = left_out
+                .split_once('.')
+                .filter(|(name, _)| table.to_string().ends_with(&format!(".{name}")))
+                .map_or_else(|| json!({}), |(_, column)| json!({ column: null }));
+            let row = with(row, missing);
+            let rows = batches(tables.schema(&table).unwrap(), &[&row]);
+            tables.hold(&table, rows.into_iter().next().unwrap()).unwrap();
+        }
+        let run = deltadesk::pipeline::Run { as_of: at, ..run() };
+        let found = Rows::new(tables.run_alone("sql/gold/openings.sql", &run).unwrap());
+        let bars = found.iter().map(|row| row.maybe_text("bar").unwrap().map(str::to_owned));
+        bars.collect::<Vec<_>>()
+    };
+    assert_eq!(bar("nothing"), [None]);
+    for model in &plans.catalogue.models {
+        let Role::Entry { name, .. } = &model.role else { continue };
+        let requires = model.header.get("requires");
+        let requires = requires.unwrap_or_else(|| panic!("{name} requires nothing"));
+        for required in requires.split(", ") {
+            let bars = bar(required);
+            let barred = bars.iter().flatten().any(|bar| bar.starts_with("unevaluable"));
+            assert!(barred, "{name} requires {required}; without it: {bars:?}");
+        }
+    }
 }
 
 const DOUBLED: &str = "\

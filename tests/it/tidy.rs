@@ -121,6 +121,9 @@ fn each_rust_file_begins_with_what_it_is() {
     }));
 }
 
+/// Tables that the files of a folder make together; an audit beside them judges each part.
+const UNIONS: [&str; 2] = ["sql/gold/rule_verdicts.sql", "sql/gold/entry_candidates.sql"];
+
 #[test]
 fn each_model_has_its_test() {
     let sql = files("sql");
@@ -139,7 +142,7 @@ fn each_model_has_its_test() {
     }));
     expect_none(paths.iter().filter_map(|path| beside(path)).filter_map(|model| {
         let model = format!("{model}.sql");
-        let orphan = !paths.contains(model.as_str());
+        let orphan = !paths.contains(model.as_str()) && !UNIONS.contains(&model.as_str());
         orphan.then(|| format!("{model}: has a test or an audit, but is not there"))
     }));
 }

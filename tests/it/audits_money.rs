@@ -1,0 +1,160 @@
+//! Cases of the audits of money: cash, equity.
+
+#![cfg(test)]
+
+use serde_json::{Value, json};
+
+use crate::audits::{Case, DAY, DAY_BEFORE, case, fill, with};
+
+pub fn cash() -> Vec<Case> {
+    let sold = |cash: &str| fill(1, -1, json!({ "price": "3.10", "cash_usd": cash }));
+    let future = |cash: &str| {
+        let given = json!({ "security_kind": "FUT", "multiplier": 50, "price": "6900.25" });
+        with(fill(1, 1, given), json!({ "cash_usd": cash }))
+    };
+    let delivered = |cash: &str| {
+        let given = json!({ "execution_kind": "delivery", "security_kind": "STK", "multiplier": 1,
+            "price": "690", "commission_usd": "0", "order_ref": null });
+        with(fill(1, 100, given), json!({ "cash_usd": cash }))
+    };
+    let fill_cash = |name, offenders, row| {
+        case("fill_cash", name, offenders, vec![("silver.fills", vec![row])])
+    };
+    let interest = json!({ "execution_kind": "interest", "quantity": 0, "price": null });
+    vec![
+        fill_cash("sold at 3.10", 0, sold("309.35")),
+        fill_cash("a cent too much", 1, sold("309.36")),
+        fill_cash("a future moves its commission", 0, future("-0.65")),
+        fill_cash("a future paid like stock", 1, future("-345013.15")),
+        fill_cash("no price", 1, with(sold("309.35"), json!({ "price": null }))),
+        fill_cash("stock delivered at the strike", 0, delivered("-69000")),
+        fill_cash("stock delivered for nothing", 1, delivered("0")),
+        fill_cash("interest has no price", 0, with(sold("2.50"), interest)),
+        fill_cash(
+            "another day's fault was that day's",
+            0,
+            with(sold("1"), json!({ "session_date": DAY_BEFORE })),
+        ),
+    ]
+}
+
+fn snapshot(date: &str, sequence: i64, cash: Option<&str>) -> Value {
+    json!({ "account_id": "A", "session_date": date, "ingest_seq": sequence, "cash_usd": cash,
+        "received_at": format!("{date}T{:02}:00:00Z", 10 + sequence) })
+}
+
+pub fn cash_moved() -> Vec<Case> {
+    let moved = |name, offenders, fill_at: i64, snapshots: Vec<Value>| {
+        let fills = vec![fill(fill_at, -1, json!({ "cash_usd": "309.35" }))];
+        let given = vec![("bronze.account", snapshots), ("silver.fills", fills)];
+        case("cash_moved", name, offenders, given)
+    };
+    let two = |last: &str| {
+        vec![
+            snapshot(DAY_BEFORE, 1, Some("100")),
+            snapshot(DAY, 5, Some("90")),
+            snapshot(DAY, 9, Some(last)),
+        ]
+    };
+    let first = |last: &str| vec![snapshot(DAY, 5, Some("100")), snapshot(DAY, 9, Some(last))];
+    vec![
+        moved("moved by a fill", 0, 7, two("409.35")),
+        moved("a cent is missing", 1, 7, two("409.34")),
+        moved("the fill came after the snapshot", 1, 9 + 8, two("409.35")),
+        moved("the first session starts from its first snapshot", 0, 7, first("409.35")),
+        moved("the first session has a cent too much", 1, 7, first("409.36")),
+        moved("a fill before the first snapshot", 1, 3, first("100")),
+        moved(
+            "no cash is not zero cash",
+            1,
+            3,
+            vec![snapshot(DAY_BEFORE, 5, Some("0")), snapshot(DAY, 9, None)],
+        ),
+        moved(
+            "no cash at the start",
+            1,
+            3,
+            vec![snapshot(DAY_BEFORE, 5, None), snapshot(DAY, 9, Some("0"))],
+        ),
+        moved("a session without a snapshot", 1, 3, vec![snapshot(DAY_BEFORE, 1, Some("100"))]),
+    ]
+}
+
+/// A close: cash, what was realised so far, open basis, own value of the legs.
+fn close(date: &str, figures: [&str; 3], value: Option<f64>) -> Value {
+    let [cash, realised, basis] = figures;
+    let equity = cash.parse::<f64>().unwrap() + value.unwrap_or_default();
+    json!({ "account_id": "A", "session_date": date, "as_of": format!("{date}T20:20:00Z"),
+        "received_at": format!("{date}T20:20:00Z"), "run_id": "r", "cash_usd": cash,
+        "realised_usd": realised, "basis_usd": basis, "value_usd": value, "mark_error_usd": 1.0,
+        "unmarked_legs": i64::from(value.is_none()), "net_liquidation_usd": equity.to_string() })
+}
+
+pub fn equity() -> Vec<Case> {
+    let closes = |today: Value| vec![close(DAY_BEFORE, ["1000", "5", "300"], Some(-280.0)), today];
+    let judged = |name, offenders, closes: Vec<Value>| {
+        let opening = vec![snapshot(DAY_BEFORE, 1, Some("700"))];
+        let booked = |conid: i64, kind: &str, cash: &str| {
+            let given = json!({ "conid": conid, "execution_kind": kind, "cash_usd": cash,
+                "received_at": format!("{DAY}T15:00:00Z"), "quantity": 0 });
+            fill(conid, 0, given)
+        };
+        // Interest is nobody's; the dividend of a held contract is realised by its strategy.
+        let fills = vec![booked(77, "interest", "2.50"), booked(1, "dividend", "4")];
+        let legs = vec![json!({ "strategy_id": "s", "conid": 1, "quantity": 1, "change_seq": 1 })];
+        let given = vec![
+            ("gold.equity_daily", closes),
+            ("bronze.account", opening),
+            ("silver.fills", fills),
+            ("ops.strategy_legs", legs),
+        ];
+        case("equity_change", name, offenders, given)
+    };
+    // From 1000: half of the basis of 300 bought back at 100, a dividend of 4, interest of 2.50.
+    let sound = || close(DAY, ["906.50", "59", "150"], Some(-120.0));
+    let broker = |equity: &str| with(sound(), json!({ "net_liquidation_usd": equity }));
+    let unnamed = json!({ "value_usd": null, "unmarked_legs": 0 });
+    let opening_day = |cash: &str| {
+        let day = close(DAY, [cash, "0", "300"], Some(-280.0));
+        let given = vec![
+            ("gold.equity_daily", vec![day]),
+            ("bronze.account", vec![snapshot(DAY, 1, Some("700"))]),
+        ];
+        ("equity_change", given)
+    };
+    let first = |name, offenders, cash: &str| {
+        let (audit, given) = opening_day(cash);
+        case(audit, name, offenders, given)
+    };
+    vec![
+        judged("realised, unrealised and interest", 0, closes(sound())),
+        judged("a cent is nobody's", 1, closes(close(DAY, ["906.51", "59", "150"], Some(-120.0)))),
+        judged(
+            "the dividend counted twice",
+            1,
+            closes(close(DAY, ["906.50", "63", "150"], Some(-120.0))),
+        ),
+        judged("the broker's equity is within the marks' error", 0, closes(broker("787.50"))),
+        judged("the broker's equity is beyond it", 1, closes(broker("787.52"))),
+        judged("and the other way", 1, closes(broker("785.48"))),
+        judged(
+            "the broker says nothing",
+            1,
+            closes(with(sound(), json!({ "net_liquidation_usd": null }))),
+        ),
+        judged(
+            "a leg without a mark is named, the cash still judged",
+            0,
+            closes(close(DAY, ["906.50", "59", "150"], None)),
+        ),
+        judged(
+            "a cent is nobody's beside a leg without a mark",
+            1,
+            closes(close(DAY, ["906.51", "59", "150"], None)),
+        ),
+        judged("no value and no leg that explains it", 1, closes(with(sound(), unnamed))),
+        judged("a session without a close", 1, vec![close(DAY_BEFORE, ["1000", "5", "300"], None)]),
+        first("the first session, from the first snapshot", 0, "1000"),
+        first("the first session, a cent missing", 1, "999.99"),
+    ]
+}
