@@ -17,6 +17,9 @@ mod entry;
 mod exercise;
 mod fees;
 pub mod fills;
+mod liquidation;
+#[cfg(test)]
+mod liquidation_tests;
 mod margining;
 mod matching;
 mod recorded;

@@ -83,20 +83,20 @@ fn legs_are_closed_singly_shorts_before_longs_and_no_more_than_needed() {
     let spy = stock("SPY").conid();
     bench.minute_with(&[
         (spy, (599.99, 600.01)),
-        (short_put, (24.0, 24.4)),
+        (short_put, (23.0, 23.4)),
         (long_put, (19.9, 20.3)),
     ]);
     let before = bench.exchange.account().unwrap();
     assert!(!before.excess_liquidity.is_negative(), "a vertical asks for its width, whatever");
-    // A debt from elsewhere: the account's cash falls under the widths.
-    bench.exchange.account.cash -= usd(3_000.0);
+    // A debt from elsewhere: the account's cash falls under the width of the wider side.
+    bench.exchange.account.cash -= usd(3_600.0);
     for _ in 0..3 {
         bench.minute();
     }
     let executions = bench.executions();
     let moves = forced(&executions);
     assert_eq!(moves[0], (short_put, 10));
-    assert_eq!(executions[0].price, Some(price(24.4)));
+    assert_eq!(executions[0].price, Some(price(23.4)));
     assert_eq!(moves[1], (short_call, 2));
     let groups: std::collections::BTreeSet<_> = executions.iter().map(|one| &one.exec_id).collect();
     assert_eq!(groups.len(), executions.len());

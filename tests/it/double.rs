@@ -316,8 +316,8 @@ impl Feed for Double {
     fn daily_bar(&self, _symbol: &Symbol, _session: NaiveDate) -> Option<Bar> {
         None
     }
-    fn take_rows(&mut self) -> Vec<DeliveredQuote> {
-        Vec::new()
+    fn take_rows(&mut self) -> Option<Vec<DeliveredQuote>> {
+        None
     }
     fn description(&self) -> FeedDescription {
         FeedDescription {
@@ -447,6 +447,8 @@ impl Desk {
             previous_session_date: today() - Duration::days(3),
             session_open_at: monday() - Duration::minutes(30),
             session_close_at: monday() + Duration::hours(6),
+            previous_session_close_at: monday() - Duration::hours(66),
+            previous_futures_close_at: monday() - Duration::hours(65),
             session_phase: "regular".to_owned(),
         }
     }
