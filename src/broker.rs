@@ -123,6 +123,8 @@ pub struct Bar {
     pub volume: Option<i64>,
     /// 30-day, fraction.
     pub implied_vol: Option<f64>,
+    /// `raw`, or another word for what the prices are.
+    pub price_basis: String,
     pub source: String,
 }
 

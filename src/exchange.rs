@@ -17,6 +17,9 @@ mod entry;
 mod exercise;
 mod fees;
 pub mod fills;
+<<<<<<< HEAD
+=======
+>>>>>>> 60caac6 (Daily bars of a record are put back to raw with dated dividends, or set aside with a reason; rows without a contract are counted by reason)
 mod liquidation;
 #[cfg(test)]
 mod liquidation_tests;
@@ -45,7 +48,7 @@ pub use recorded::{
 };
 pub use source::{
     Certainty, DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource,
-    RateRow, SettlementValue,
+    PriceBasis, RateRow, SettlementValue,
 };
 pub use synthetic::{
     FAIR_VARIANCE_PREMIUM, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticError,

@@ -1,4 +1,4 @@
--- about: Daily bars: raw prices, with 30-day implied volatility where the source gives it. session_date is the session of the bar; a bar is delivered after its close.
+-- about: Daily bars, with 30-day implied volatility where the source gives it. price_basis says whether prices are raw (or restored to it) or of another kind. session_date is the session of the bar; a bar is delivered after its close.
 -- grain: one row a symbol and session as delivered
 -- key: ingest_seq
 -- owner: ingest
@@ -16,5 +16,6 @@ create table bronze.bars (
     received_at timestamp not null,
     ingest_seq bigint not null,
     run_id varchar not null,
-    session_date date not null
+    session_date date not null,
+    price_basis varchar
 );

@@ -25,6 +25,7 @@ select
         when open <= 0 or high <= 0 or low <= 0 or close <= 0 then 'no_price'
         when high < low then 'range'
         when close > high or close < low then 'range'
+        when price_basis not in ('raw', 'restored') then price_basis
     end as reason,
     received_at,
     ingest_seq,

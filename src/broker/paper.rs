@@ -190,6 +190,7 @@ fn bar_of(bar: crate::exchange::DailyBar, source: &str) -> Bar {
         close: Some(bar.close),
         volume: bar.volume,
         implied_vol: bar.implied_vol,
+        price_basis: bar.basis.as_str().to_owned(),
         source: source.to_owned(),
     }
 }

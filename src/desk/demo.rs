@@ -21,6 +21,7 @@ use crate::market::{Clock as _, Timestamp, WallClock};
 use crate::schedule::{Jobs, Occurrence, Planner};
 
 use super::accounts::RecordRead;
+use super::daily_bars::daily_bars;
 use super::digest::{DayDigest, day_digest, total_digest};
 use super::home::Home;
 use super::market_choice::MarketChoice;
@@ -199,7 +200,7 @@ fn build_market(
                 name: order.market.to_string(),
                 rows,
                 dividends: plans.dividends.clone(),
-                bars: recording::daily_bars(folder, runtime.handle())?,
+                bars: daily_bars(folder, &plans.dividends, runtime.handle())?,
                 start: start - Duration::seconds(1),
             };
             let market = RecordedMarket::new(recording, Arc::clone(calendar))?;

@@ -1,4 +1,4 @@
-//! A folder of recorded chains, and the daily data beside it, as a recorded market.
+//! A folder of recorded chains as rows of a recorded market.
 //!
 //! The columns are those of the recorded IB snapshots: ts_utc, symbol, expiry, strike, right, bid,
 //! ask, last, volume, open_interest, iv, delta, gamma, theta, vega; n_copies where a row stands for
@@ -7,12 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use chrono::NaiveDate;
 use tokio::runtime::Handle;
 
-use crate::exchange::{DailyBar, RecordedRow};
+use crate::exchange::RecordedRow;
 use crate::lake::{Rows, read_parquet};
-use crate::market::{Price, Symbol, VendorGreeks};
+use crate::market::{Symbol, VendorGreeks};
 
 /// A row that stands for more copies than this counts as so many.
 const COPIES_MAX: i64 = 4;
@@ -74,70 +73,6 @@ fn take_rows(frame: &Rows, rows: &mut Vec<RecordedRow>) -> anyhow::Result<()> {
         for _ in 0..copies {
             rows.push(recorded.clone());
         }
-    }
-    Ok(())
-}
-
-/// Daily bars beside the recording (`../../daily` from its folder, as the recorded data lie),
-/// before
-/// `start` and during it. Without such a folder there are none, and what needs history is
-/// unevaluable.
-///
-/// VIX is complete. The ETFs' rows between 2025-04-22 and 2025-12-18 are dividend-adjusted closes
-/// and that of 2026-01-29 is a partial day: prices of another kind are left out, not mixed in.
-pub fn daily_bars(folder: &Path, runtime: &Handle) -> anyhow::Result<Vec<DailyBar>> {
-    let daily = folder.join("../../daily");
-    let mut bars = Vec::new();
-    for (name, kind) in [
-        ("vix_daily_1990_2026-02-06.parquet", DailyKind::Vix),
-        ("ib_market_bars_2025-01_2026-01.parquet", DailyKind::Etf),
-    ] {
-        let path = daily.join(name);
-        if path.exists() {
-            let frame = Rows::new(runtime.block_on(read_parquet(&path))?);
-            take_bars(&frame, kind, &mut bars)
-                .with_context(|| format!("{} has not the columns of daily bars", path.display()))?;
-        }
-    }
-    bars.sort_by(|a, b| (a.session, &a.symbol).cmp(&(b.session, &b.symbol)));
-    Ok(bars)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DailyKind {
-    Vix,
-    Etf,
-}
-
-fn take_bars(frame: &Rows, kind: DailyKind, bars: &mut Vec<DailyBar>) -> anyhow::Result<()> {
-    let day = |text: &str| text.parse::<NaiveDate>();
-    let (adjusted_from, adjusted_to) = (day("2025-04-22")?, day("2025-12-18")?);
-    let (partial, history_from) = (day("2026-01-29")?, day("2024-01-01")?);
-    for row in frame.iter() {
-        let (symbol, session) = match kind {
-            DailyKind::Vix => ("VIX".to_owned(), row.date("date")?),
-            DailyKind::Etf => (row.text("symbol")?.to_owned(), row.instant("date")?.date_naive()),
-        };
-        let etf = kind == DailyKind::Etf;
-        let unusable =
-            etf && ((adjusted_from..=adjusted_to).contains(&session) || session == partial);
-        if unusable || session < history_from {
-            continue;
-        }
-        let price = |column: &str| -> anyhow::Result<Price> {
-            let value = row.double(column)?;
-            Price::from_f64(value).with_context(|| format!("{column} of {session} is no price"))
-        };
-        bars.push(DailyBar {
-            symbol: Symbol::new(&symbol),
-            session,
-            open: price("open")?,
-            high: price("high")?,
-            low: price("low")?,
-            close: price("close")?,
-            volume: if etf { row.maybe_int("volume")? } else { None },
-            implied_vol: if etf { row.maybe_double("iv")?.filter(|vol| *vol > 0.0) } else { None },
-        });
     }
     Ok(())
 }

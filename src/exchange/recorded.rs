@@ -86,17 +86,6 @@ pub struct RecordAccount {
     pub faults: Vec<(Timestamp, RowFault)>,
 }
 
-impl RecordAccount {
-    /// Rows that name no contract, by reason.
-    pub fn fault_counts(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for (_, fault) in &self.faults {
-            *counts.entry(fault.to_string()).or_default() += 1;
-        }
-        counts
-    }
-}
-
 /// The newest measurements of one maturity's rate, and the last session on which they are good.
 #[derive(Debug, Clone, PartialEq)]
 struct MeasuredRate {

@@ -178,6 +178,30 @@ pub struct EventRow {
     pub valid_through: NaiveDate,
 }
 
+/// What kind of prices a bar holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PriceBasis {
+    /// As they were traded.
+    Raw,
+    /// Put back to what was traded from dividend-adjusted ones.
+    Restored,
+    /// Less dividends paid since.
+    DividendAdjusted,
+    /// Of a part of the session.
+    PartialDay,
+}
+
+impl PriceBasis {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Restored => "restored",
+            Self::DividendAdjusted => "dividend_adjusted",
+            Self::PartialDay => "partial_day",
+        }
+    }
+}
+
 /// One session of one symbol. A future's bar is that of its front contract.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DailyBar {
@@ -192,6 +216,7 @@ pub struct DailyBar {
     /// 30-day at-the-money implied volatility at the close, a fraction a year; `None` where the
     /// symbol has no options.
     pub implied_vol: Option<f64>,
+    pub basis: PriceBasis,
 }
 
 /// One row of a recorded chain as it was delivered.

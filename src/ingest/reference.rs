@@ -20,7 +20,7 @@ pub struct ReferenceStep<F> {
     pub delivered: BTreeSet<(Symbol, chrono::NaiveDate)>,
 }
 
-const BARS: [&str; 13] = [
+const BARS: [&str; 14] = [
     "symbol",
     "bar_size",
     "open",
@@ -29,6 +29,7 @@ const BARS: [&str; 13] = [
     "close",
     "volume",
     "implied_vol",
+    "price_basis",
     "source",
     "received_at",
     "ingest_seq",
@@ -190,6 +191,7 @@ impl<F: Feed> ReferenceStep<F> {
             bar.close.into(),
             bar.volume.into(),
             bar.implied_vol.into(),
+            bar.price_basis.into(),
             bar.source.into(),
             run.as_of.into(),
             self.sequence.borrow_mut().advance().into(),

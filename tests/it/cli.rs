@@ -155,6 +155,20 @@ fn a_damaged_journal_is_named() {
 }
 
 #[test]
+fn the_calendar_has_the_overrides_of_the_home() {
+    let home = laid_out();
+    let path = home.path().join("reference/session_overrides.csv");
+    let overrides = std::fs::read_to_string(&path).unwrap();
+    let closed = "XNYS,2026-03-02,,,closed,an announcement of this test,\n";
+    std::fs::write(&path, overrides + closed).unwrap();
+    let days = ["--from", "2026-03-02", "--to", "2026-03-03", "--format", "csv"];
+    let answer = desk(home.path(), &[["calendar", "XNYS"].as_slice(), &days].concat());
+    let said = text(&answer);
+    assert!(answer.status.success() && said.contains("2026-03-03"), "{said}");
+    assert!(!said.contains("2026-03-02"), "{said}");
+}
+
+#[test]
 fn the_calendar_is_csv_on_demand() {
     let days = ["--from", "2026-11-25", "--to", "2026-11-30", "--format", "csv"];
     let answer = binary(&[["calendar", "XNYS"].as_slice(), &days].concat());

@@ -5,6 +5,9 @@
 
 use std::path::Path;
 
+use deltadesk::desk::daily_bars::daily_bars;
+use deltadesk::desk::files::shipped;
+use deltadesk::exchange::PriceBasis;
 use deltadesk::lake::datafusion::prelude::ParquetReadOptions;
 use deltadesk::lake::new_session;
 use tempfile::TempDir;
@@ -27,6 +30,7 @@ fn every_recorded_row_is_accounted_for() {
     let daily = std::fs::canonicalize(recorded.join("../../daily")).unwrap();
     std::os::unix::fs::symlink(daily, data.path().join("daily")).unwrap();
     let read: i64 = CUTS.iter().map(|cut| copy_rows(&recorded, &chains, cut)).sum();
+    copy_three_as_spx(&chains);
     let home = TempDir::new().unwrap();
     lay_out(home.path(), &[]);
     let market = format!("recorded:{}", chains.display());
@@ -40,15 +44,22 @@ fn every_recorded_row_is_accounted_for() {
     let silver = count("select count(*) from silver.option_quotes");
     let aside = "from silver.quarantine where source = 'bronze.option_quotes'";
     let rejected = count(&format!("select count(*) {aside}"));
-    assert_eq!(bronze, read, "read = bronze");
+    assert_eq!(bronze, read, "read = bronze but for rows that name no contract");
     assert_eq!(bronze, silver + rejected, "bronze = silver + rows set aside");
     assert!(silver > read / 2, "{silver} of {read} rows are sound");
-    for part in [format!("rows read           {read}"), "holds".to_owned()] {
+    let no_contract = "no contract       3: the terms of options on SPX are not known".to_owned();
+    for part in [format!("rows read           {}", read + 3), no_contract, "holds".to_owned()] {
         assert!(said.contains(&part), "`{part}` is not in:\n{said}");
     }
     let reasons = ask(home.path(), &format!("select distinct reason {aside} order by reason"));
     assert!(reasons.lines().all(|reason| !reason.is_empty()), "{reasons}");
     assert!(reasons.contains("no_quote"), "the quotes of -1: {reasons}");
+
+    let bars = "from silver.quarantine where source = 'bronze.bars'";
+    assert_eq!(ask(home.path(), &format!("select distinct reason {bars}")), "partial_day\n");
+    let restored = "select count(*) from silver.bars where symbol = 'SPY' \
+                    and session_date between date '2025-04-22' and date '2025-12-18'";
+    assert_eq!(count(restored), 168, "adjusted closes, put back to raw");
 
     let codings = "select distinct option_right from bronze.option_quotes order by option_right";
     assert_eq!(ask(home.path(), codings), "C\nCALL\nP\nPUT\n");
@@ -94,6 +105,43 @@ fn copy_rows(recorded: &Path, folder: &Path, (name, chosen): &(&str, &str)) -> i
         let rows = session.read_parquet(to.display().to_string(), options).await.unwrap();
         rows.count().await.unwrap() as i64
     })
+}
+
+/// Three rows of the first file again, as if of an underlying whose contract terms nobody knows.
+fn copy_three_as_spx(folder: &Path) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let session = new_session().unwrap();
+        let file = |name: &str| folder.join(name).with_extension("parquet").display().to_string();
+        let options = ParquetReadOptions::default();
+        session.register_parquet("record", file(CUTS[0].0), options).await.unwrap();
+        let copy = format!(
+            "copy (select * exclude (symbol), 'SPX' as symbol from record limit 3) to '{}' \
+             stored as parquet",
+            file("spx")
+        );
+        session.sql(&copy).await.unwrap().collect().await.unwrap();
+    });
+}
+
+#[test]
+fn every_adjusted_bar_of_the_record_comes_back_to_the_cent() {
+    let Some(recorded) = shared_folder("data/options/ib_chain_snapshots") else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dividends = deltadesk::desk::reference::dividends(&shipped()).unwrap();
+    let bars = daily_bars(&recorded, &dividends, runtime.handle()).unwrap();
+    let count = |basis| bars.iter().filter(|bar| bar.basis == basis).count();
+    assert_eq!(count(PriceBasis::DividendAdjusted), 0);
+    assert_eq!(count(PriceBasis::Restored), 168 + 169 + 165);
+    assert_eq!(count(PriceBasis::PartialDay), 3);
+    let close = |symbol: &str, session: &str| {
+        let date = session.parse().unwrap();
+        let found = bars.iter().find(|bar| bar.symbol.as_str() == symbol && bar.session == date);
+        found.unwrap().close.to_f64()
+    };
+    // Closes as IB itself gave them on those days.
+    assert!((close("QQQ", "2025-12-19") - 617.05).abs() < 1e-9);
+    assert!((close("SPY", "2025-12-19") - 680.59).abs() < 1e-4);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate};
 
 use crate::exchange::source::{
-    DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource, RateRow,
-    SettlementValue,
+    DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource, PriceBasis,
+    RateRow, SettlementValue,
 };
 use crate::market::sessions::{Session, Venue};
 use crate::market::{
@@ -151,6 +151,7 @@ impl SyntheticMarket {
             close: print(bar.close, tick)?,
             volume: self.volume(what, &record.times, bar.high / bar.low - 1.0),
             implied_vol,
+            basis: PriceBasis::Raw,
         })
     }
 
