@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod by_hand;
+pub mod daily_bars;
 pub mod demo;
 pub mod digest;
 pub mod files;

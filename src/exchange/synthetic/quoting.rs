@@ -2,11 +2,13 @@
 //!
 //! Invariants: bid < fair value < ask on the tick grid, so that no trade at quotes is free money;
 //! the mid's offset is seeded noise within a share of the half-spread; widths grow with distance
-//! from the money, time, the first minutes of a session and stress; sizes shrink with stress. A
-//! wing whose bid would lie under one tick has none.
+//! from the money, time, the first minutes of a session and stress; sizes shrink with stress. An
+//! option whose bid would lie under one tick has none, and under stress nobody bids small change
+//! for a wing.
 
 use crate::market::{
-    ConId, FutureQuote, OptionQuote, Price, Symbol, Timestamp, UnderlyingQuote, VendorGreeks,
+    ConId, FutureQuote, OptionQuote, OptionRight, Price, Symbol, Timestamp, UnderlyingQuote,
+    VendorGreeks,
 };
 
 use super::etf::Etf;
@@ -57,6 +59,21 @@ impl Moment {
         let [draw, ..] = noise(self.seed, Purpose::Volumes, (conid.0, self.session));
         libm::floor(ordinary * (0.4 + 1.2 * draw) * self.progress) as i64
     }
+}
+
+/// Standard deviations out of the money from which an option is a wing.
+const WING_DEVIATIONS: f64 = 1.0;
+/// Ticks by which the least bid for a wing rises with each unit of stress.
+const WITHDRAWN_TICKS: f64 = 3.0;
+
+/// The least bid, in ticks, that anybody shows.
+fn least_bid(right: OptionRight, distance: f64, stress: f64) -> i64 {
+    let out_of_the_money = match right {
+        OptionRight::Call => distance,
+        OptionRight::Put => -distance,
+    };
+    let withdrawn = if out_of_the_money > WING_DEVIATIONS { WITHDRAWN_TICKS * stress } else { 0.0 };
+    1 + libm::floor(withdrawn) as i64
 }
 
 /// Two sides in ticks.
@@ -141,7 +158,8 @@ pub(super) fn option_quote(
     let [open_interest, ..] = noise(moment.seed, Purpose::Volumes, (conid.0, 0));
     let traded = if last_draw < 0.5 { sides.bid.max(1) } else { sides.ask };
     let quoted = |draw| size(habit.size / (1.0 + value.years), draw, moment.stress);
-    let bid = (sides.bid >= 1).then(|| price(sides.bid, tick));
+    let least = least_bid(option.contract.right, value.distance, moment.stress);
+    let bid = (sides.bid >= least).then(|| price(sides.bid, tick));
     OptionQuote {
         conid,
         bid,

@@ -1,9 +1,9 @@
 //! What everything is worth under the law: the fair values behind the quotes.
 //!
-//! An ETF option is worth its European value under the law plus what early exercise adds: for a
-//! put, American less European price of the formula with one volatility; for a call, the right to
-//! exercise just before a dividend (Black's approximation from below). Both are left out where a
-//! bound shows them to be worth less than the pricing's own tolerance.
+//! An ETF option is worth its European value under the law plus what early exercise adds: the right
+//! to exercise at a dividend, a call just before it and a put just after it (Black's approximation
+//! from below), or for a put, if more, American less European price of the formula with one
+//! volatility, left out where a bound shows it to be worth less than the pricing's own tolerance.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -136,34 +136,41 @@ impl Smiles {
             vol,
         });
         let early = match option.contract.right {
-            OptionRight::Call => self.before_dividends(law, state, of) - european,
+            OptionRight::Call => 0.0,
             OptionRight::Put => input.and_then(|input| put_premium(&input)).unwrap_or(0.0),
         };
         let intrinsic = option.contract.right.intrinsic(spot, strike);
+        let at_dividends = self.at_dividends(law, state, of);
         OptionValue {
-            fair: (european + early.max(0.0)).max(intrinsic),
+            fair: (european + early.max(0.0)).max(at_dividends).max(intrinsic),
             theory: input.and_then(|input| Some((input.vol, bsm(&input)?))),
             distance: distance(strike / smile.forward(), smile.variance()),
             years,
         }
     }
 
-    /// The most that a call is worth if it is exercised just before one of its dividends: at every
-    /// strike, so that the value is the greater of convex ones and bends nowhere downwards. A
-    /// dividend that pays less than the interest on the strike is left out: there the European
-    /// value is the greater one.
-    fn before_dividends(&self, law: &Law, state: &State, of: (Etf, &ListedOption)) -> f64 {
+    /// The most that an option is worth if it ends at one of its dividends, a call just before it
+    /// and a put just after: at every strike, so that the value is the greater of convex ones and
+    /// bends nowhere downwards. A dividend that pays less than the interest on a call's strike is
+    /// left out: there the call's European value is the greater one.
+    fn at_dividends(&self, law: &Law, state: &State, of: (Etf, &ListedOption)) -> f64 {
         let (etf, option) = of;
         law.carry
             .between(etf, state.at, option.expires_at)
-            .filter(|dividend| {
+            .filter_map(|dividend| {
                 let interest = law.carry.log_growth(dividend.ex_at, option.expires_at);
-                dividend.amount > -option.strike * libm::expm1(-interest)
-            })
-            .map(|dividend| {
-                let to = (dividend.ex_at - 1).max(state.at);
-                let call = self.get(law, state, (etf, to)).call(option.strike);
-                call * libm::exp(-law.carry.log_growth(state.at, to))
+                let (to, value) = match option.contract.right {
+                    OptionRight::Call => {
+                        let gains = dividend.amount > -option.strike * libm::expm1(-interest);
+                        let to = (dividend.ex_at - 1).max(state.at);
+                        (to, gains.then(|| self.get(law, state, (etf, to)).call(option.strike))?)
+                    }
+                    OptionRight::Put => {
+                        let to = dividend.ex_at;
+                        (to, self.get(law, state, (etf, to)).put(option.strike))
+                    }
+                };
+                Some(value * libm::exp(-law.carry.log_growth(state.at, to)))
             })
             .fold(0.0, f64::max)
     }

@@ -237,6 +237,65 @@ fn scenarios_do_what_they_say() {
     assert!(after.stress(&"SPY".into()) > before.stress(&"SPY".into()) + 4.0);
 }
 
+/// SPY options of the next weeks that are out of the money by more than 1.5 deviations now, and how
+/// many of them nobody bids for.
+fn wings(market: &SyntheticMarket) -> (usize, usize) {
+    let state = market.path.state();
+    let spy = super::super::listing::Underlying::Etf(super::super::etf::Etf::Spy);
+    let far: Vec<_> = market
+        .listing
+        .trading(spy, state.at)
+        .filter(|option| option.contract.expiry_date.to_string().as_str() < "2026-04-18")
+        .filter(|option| {
+            let away = market.smiles.value(&market.law, state, option).unwrap().distance;
+            let call = option.contract.right == OptionRight::Call;
+            (if call { away } else { -away }) > 1.5
+        })
+        .map(|option| option.contract.conid)
+        .collect();
+    let bare = far.iter().filter(|id| market.option_quote(**id).unwrap().bid.is_none()).count();
+    (far.len(), bare)
+}
+
+#[test]
+fn in_a_crash_wings_lose_their_bid() {
+    let (mut calm, mut wild) = (Vec::new(), Vec::new());
+    for seed in [6, 7, 8] {
+        let mut market = market_of(seed, 1.25, Scenario::VolatilitySpike);
+        for (instant, shares) in
+            [("2026-03-06T15:59:50Z", &mut calm), ("2026-03-06T16:00:00Z", &mut wild)]
+        {
+            market.advance_to(at(instant));
+            let (far, bare) = wings(&market);
+            shares.push(bare as f64 / far as f64);
+        }
+    }
+    let said = format!("shares without a bid before {calm:.2?} and after {wild:.2?}");
+    assert!(calm.iter().zip(&wild).all(|(calm, wild)| wild > calm), "{said}");
+    let rise: f64 = wild.iter().sum::<f64>() - calm.iter().sum::<f64>();
+    assert!(rise > 3.0 * 0.15, "{said}");
+}
+
+/// Between the shares of SPY in 2005 to 2015 (0.32) and in 2016 to 2021 (0.47), with room for the
+/// error of a year.
+#[test]
+fn the_night_has_its_share_of_the_variance() {
+    let (mut nights, mut all) = (0.0, 0.0);
+    for seed in 0..12 {
+        let history = market(seed).history();
+        let bars: Vec<_> = history.iter().filter(|bar| bar.symbol.as_str() == "SPY").collect();
+        for two in bars.windows(2) {
+            let close = two[0].close.to_f64();
+            let night = libm::log(two[1].open.to_f64() / close);
+            let day = libm::log(two[1].close.to_f64() / close);
+            nights += night * night;
+            all += day * day;
+        }
+    }
+    let share = nights / all;
+    assert!((0.25..0.5).contains(&share), "{share}");
+}
+
 #[test]
 fn chains_are_two_sided_near_the_money_and_wings_lose_their_bid() {
     let mut market = market(8);
