@@ -7,7 +7,8 @@ use deltadesk::market::OptionRight;
 use deltadesk::structures::{OrderState, OrderType};
 use serde_json::Value;
 
-use crate::double::{Answer, Desk, close, condor, option, price, usd};
+use crate::double::{Answer, condor, option, price, usd};
+use crate::double_desk::{Desk, close};
 
 const FIRST: &str = "1111111111111111";
 const SECOND: &str = "2222222222222222";
