@@ -4,7 +4,8 @@
 //! Invariants: an intent and its verdict are in the journal before anything is sent; what is sent
 //! is what the gate approved; one decision is acted on once; an order is worked inside the worst
 //! price of its approval and nowhere else; an order whose fate nobody knows is never sent again and
-//! stays in the book until the broker's truth says what it is. Nothing here makes a price, a signal or a rule.
+//! stays in the book until the broker's truth says what it is. Nothing here makes a price, a signal
+//! or a rule.
 
 mod act;
 mod decision;

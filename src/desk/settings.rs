@@ -298,3 +298,38 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(from: &str, to: &str) -> Vec<String> {
+        let mut files = crate::desk::files::shipped();
+        let text = files.get_mut(FILE).unwrap();
+        assert!(text.contains(from), "the shipped settings have no `{from}`");
+        *text = text.replace(from, to);
+        let found = Settings::read(&files).err().unwrap_or_default();
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_meant_are_refused_with_key_line_and_remedy() {
+        assert_eq!(faults("step_seconds = 30", "step_seconds = 30"), Vec::<String>::new());
+        let cases = [
+            ("step_seconds = 30", "step_seconds = 0", "step_seconds", "10 or more"),
+            ("ladder_steps = 5", "ladder_steps = 9", "ladder_steps", "4 to 6"),
+            ("urgent_collar_ratio = 0.25", "urgent_collar_ratio = 0.6", "collar", "at most twice"),
+            ("trade_max_loss_ratio = 0.02", "trade_max_loss_ratio = inf", "is inf", "fraction"),
+            ("drawdown_ratio_max = 0.08", "drawdown_ratio_max = -0.08", "-0.08", "fraction"),
+            ("capital_usd = 250000.0", "capital_usd = nan", "capital_usd", "USD"),
+            ("levels = { no_new = 600.0 }", "levels = { halt = 1.0 }", "ceiling", "stale_data"),
+        ];
+        for (from, to, what, remedy) in cases {
+            let found = faults(from, to);
+            let told = found.iter().any(|fault| {
+                fault.starts_with(FILE) && fault.contains(what) && fault.contains(remedy)
+            });
+            assert!(told, "{to}: {found:?}");
+        }
+    }
+}

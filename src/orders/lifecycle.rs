@@ -1,7 +1,7 @@
 //! The life of an order: which state may follow which.
 //!
-//! proposed -> approved or denied -> sent -> working -> filled, cancelled, rejected; what is approved,
-//! sent or working may become unknown where the broker's answer was lost. Invariants: only the
+//! proposed -> approved or denied -> sent -> working -> filled, cancelled, rejected; what is
+//! approved, sent or working may become unknown where the answer was lost. Invariants: only the
 //! broker's events end a sent order; an order leaves once, and one whose fate is unknown is never
 //! sent again, it is only found out; what was filled never falls; a final state never changes. The
 //! same event twice is the same state once. A broker's event may overtake the note that the order

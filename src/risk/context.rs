@@ -14,7 +14,7 @@ use super::assignment::{AssignedNotional, assigned_notional};
 use super::book::after_fill;
 use super::inputs::{GateInputs, LegMarket};
 use super::scenario::NodeProfits;
-use crate::market::{Instrument, Symbol, Usd};
+use crate::market::{Instrument, Price, Symbol, Usd};
 use crate::structures::{
     Holding, Leg, MarginHours, Purpose, StrategyHoldings, TickError, TickGrid, combo_multiplier,
     extremes, margin, maximum_loss, uncovered_in_account, uncovered_in_strategy,
@@ -89,6 +89,8 @@ pub(super) struct Context<'a> {
     pub ticks: Result<TickGrid, TickError>,
     /// min(net liquidation, capital), USD.
     pub equity: Option<f64>,
+    /// The worst that may be paid on this verdict: the order's worst price, or the limit of a step.
+    judged: Price,
 }
 
 impl<'a> Context<'a> {
@@ -101,7 +103,9 @@ impl<'a> Context<'a> {
 
     /// For a step of the ladder: what the order does was computed when it was approved.
     pub fn at_step(proposed: &'a Proposed, inputs: &'a GateInputs<'a>, effects: Effects) -> Self {
-        Self::bare(proposed, inputs, effects)
+        let limit = proposed.request.order_type.limit();
+        let judged = limit.unwrap_or(proposed.worst_price);
+        Self { judged, ..Self::bare(proposed, inputs, effects) }
     }
 
     fn bare(proposed: &'a Proposed, inputs: &'a GateInputs<'a>, effects: Effects) -> Self {
@@ -114,6 +118,7 @@ impl<'a> Context<'a> {
             ticks: inputs.limits.ticks.grid(&proposed.legs),
             combo: combo_market(proposed, inputs, effects.class),
             equity: inputs.account.equity(),
+            judged: proposed.worst_price,
         }
     }
 
@@ -143,9 +148,9 @@ impl<'a> Context<'a> {
         Some((margin + debit + fees + self.inputs.book.working_capital()).to_f64())
     }
 
-    /// The net price of the worst ladder step, signed.
+    /// The worst net price that may be paid on this verdict, signed.
     pub fn worst_price(&self) -> f64 {
-        self.proposed.worst_price.to_f64()
+        self.judged.to_f64()
     }
 }
 

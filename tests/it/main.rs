@@ -12,6 +12,8 @@ mod cli;
 mod demo;
 /// A broker that answers as a test tells it to.
 mod double;
+/// A desk around that broker.
+mod double_desk;
 /// A module uses only what stands on lower floors.
 mod floors;
 /// Homes in which a day costs little, for the tests that run one.

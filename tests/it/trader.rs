@@ -7,7 +7,8 @@ use deltadesk::market::OptionRight;
 use deltadesk::structures::{OrderState, OrderType};
 use serde_json::Value;
 
-use crate::double::{Answer, Desk, close, condor, option, price, usd};
+use crate::double::{Answer, condor, option, price, usd};
+use crate::double_desk::{Desk, close};
 
 const FIRST: &str = "1111111111111111";
 const SECOND: &str = "2222222222222222";
@@ -183,12 +184,13 @@ fn a_step_starts_from_the_mid_of_its_moment_and_its_checks_are_kept() {
     desk.act(&[decision]);
     let first = desk.broker.borrow().placed[0].order_type;
     let before = desk.rows("ops", "risk_checks").len();
-    // The shorts gain five cents: so much more credit is there to be had.
+    // The shorts gain fifteen cents: so much more credit is there to be had, and the worst price
+    // of the order lies far beyond natural now, its step does not.
     for (option, ratio) in &legs {
         if *ratio < 0 {
             let mut broker = desk.broker.borrow_mut();
             let (bid, ask) = broker.quotes[&option.conid];
-            let up = |side: Option<deltadesk::market::Price>| side.map(|side| side + price(0.05));
+            let up = |side: Option<deltadesk::market::Price>| side.map(|side| side + price(0.15));
             broker.quotes.insert(option.conid, (up(bid), up(ask)));
         }
     }
@@ -197,7 +199,7 @@ fn a_step_starts_from_the_mid_of_its_moment_and_its_checks_are_kept() {
     let steps = desk.broker.borrow().steps.clone();
     assert_eq!(steps.len(), 1);
     let OrderType::Limit(first) = first else { panic!("an order has a limit") };
-    assert!(steps[0].1 < first - price(0.05), "{} after {first}", steps[0].1);
+    assert!(steps[0].1 < first - price(0.15), "{} after {first}", steps[0].1);
     let rows = desk.rows("ops", "risk_checks");
     assert!(rows.len() > before);
     assert_eq!(rows.iter().last().unwrap().int("attempt").unwrap(), 2);
