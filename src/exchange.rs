@@ -17,11 +17,8 @@ mod entry;
 mod exercise;
 mod fees;
 pub mod fills;
-<<<<<<< HEAD
-=======
 #[cfg(test)]
 mod honesty_tests;
->>>>>>> 60caac6 (Daily bars of a record are put back to raw with dated dividends, or set aside with a reason; rows without a contract are counted by reason)
 mod liquidation;
 #[cfg(test)]
 mod liquidation_tests;

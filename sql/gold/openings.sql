@@ -66,14 +66,15 @@ states as (
                     or all_states.dte is null
                 )
                 then 1
-        end as is_unevaluable
+        end as is_unevaluable,
+        case when all_states.is_left_over = 1 then 1 end as is_left_over
     from gold.strategy_state as all_states
     inner join clock on all_states.run_id = clock.run_id
 ),
 held as (
     select
         strategies.symbol,
-        count(*) as strategies,
+        count(*) - count(states.is_left_over) as strategies,
         count(opening.strategy_id) as opening,
         count(states.is_unevaluable) as unevaluable
     from ops.strategies

@@ -1,4 +1,4 @@
--- about: Each open strategy at its mark: P&L, what closing it would bring, Greeks, time left. USD for the whole quantity, credit positive; the option legs only where a strategy holds stock. Closing is judged by the legs' own quotes, not by the mark that the surface corrects: their mids less the exit's share of the half-spreads. beta_delta_1pct_usd is the P&L of a move in which SPY makes 1 %, with a beta of at least 1 (SPY's is 1).
+-- about: Each open strategy at its mark: P&L, what closing it would bring, Greeks, time left. USD for the whole quantity, credit positive; the option legs only where a strategy holds stock. Closing is judged by the legs' own quotes, not by the mark that the surface corrects: their mids less the exit's share of the half-spreads. beta_delta_1pct_usd is the P&L of a move in which SPY makes 1 %, with a beta of at least 1 (SPY's is 1). is_left_over is 1 where only longs are held for which nobody bids: there is nothing to close.
 -- grain: one row an open strategy and run
 -- key: run_id, strategy_id
 -- owner: pipeline
@@ -64,6 +64,7 @@ folded as (
         strategy_id,
         count(*) as leg_count,
         sum(is_option) as option_legs,
+        sum(case when is_option = 1 then 1.0 - closed end) as worthless_legs,
         sum(case when is_option = 1 and mark is null then 1 else 0 end) as unmarked_legs,
         sum(case when delta is null then 1 else 0 end) as unmeasured_legs,
         sum(case when is_option = 1 then shares * mark end order by conid) as value_usd,
@@ -131,6 +132,7 @@ priced as (
         case when folded.unmeasured_shorts = 0 then folded.short_delta_max end
             as short_delta_max,
         folded.option_legs,
+        case when folded.worthless_legs = folded.leg_count then 1 else 0 end as is_left_over,
         folded.spot_usd,
         folded.dte,
         folded.minutes_to_last_trade,
@@ -192,6 +194,7 @@ select
     end as beta_delta_1pct_usd,
     profited.short_delta_max,
     profited.option_legs,
+    cast(profited.is_left_over as bigint) as is_left_over,
     profited.mark_quality,
     profited.legs,
     profited.closing_legs,

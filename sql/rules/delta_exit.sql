@@ -22,6 +22,7 @@ measured as (
     select
         states.strategy_id,
         states.option_legs,
+        states.is_left_over,
         states.mark_quality,
         states.short_delta_max,
         settings.delta_exit_short_delta_max as short_delta_limit,
@@ -36,7 +37,7 @@ judged as (
     select
         *,
         case
-            when option_legs = 0 then 'hold'
+            when option_legs = 0 or is_left_over = 1 then 'hold'
             when short_delta_max > short_delta_limit then 'fire'
             when move_ratio > move_limit then 'fire'
             when move_ratio is null then 'unevaluable'
@@ -60,6 +61,7 @@ select
     case when is_short_leg = 1 then short_delta_limit else move_limit end as threshold,
     case
         when option_legs = 0 then 'no option legs'
+        when is_left_over = 1 then 'only longs that nobody bids for: left to expiry'
         when verdict = 'unevaluable' and delta_1pct_usd is not null
             then 'no beta to SPY, or no maximum loss'
         when verdict = 'unevaluable' then 'no Greeks: ' || mark_quality

@@ -26,6 +26,7 @@ limited as (
         states.pnl_usd,
         states.mark_error_usd,
         states.mark_quality,
+        states.is_left_over,
         settings.stop_loss_evaluations as evaluations,
         settings.stop_loss_seconds as seconds,
         -least(
@@ -77,6 +78,7 @@ counted as (
         max(case when recency = 1 then pnl_usd end) as pnl_usd,
         max(case when recency = 1 then limit_usd end) as limit_usd,
         max(case when recency = 1 then mark_quality end) as mark_quality,
+        max(case when recency = 1 then is_left_over end) as is_left_over,
         max(case when recency = 1 then is_judged end) as is_judged,
         max(case when recency = 1 then is_breached end) as is_breached
     from streaks
@@ -86,6 +88,7 @@ judged as (
     select
         counted.*,
         case
+            when is_left_over = 1 then 'hold'
             when pnl_usd is null or limit_usd is null then 'unevaluable'
             when breaches >= evaluations and span_seconds >= seconds then 'fire'
             else 'hold'
@@ -103,6 +106,7 @@ select
     pnl_usd as measured,
     limit_usd as threshold,
     case
+        when is_left_over = 1 then 'only longs that nobody bids for: left to expiry'
         when pnl_usd is null then 'no mark: ' || mark_quality
         when limit_usd is null then 'no maximum loss or basis'
         when verdict = 'fire' then 'loss beyond its limit in consecutive evaluations'

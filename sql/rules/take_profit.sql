@@ -21,6 +21,7 @@ states as (
 measured as (
     select
         states.strategy_id,
+        states.is_left_over,
         states.closing_pnl_ratio,
         states.mark_quality,
         states.basis_kind,
@@ -39,6 +40,7 @@ judged as (
     select
         *,
         case
+            when is_left_over = 1 then 'hold'
             when closing_pnl_ratio is null then 'unevaluable'
             when basis_kind = 'credit' and buy_back_usd < buy_back_usd_min then 'hold'
             when closing_pnl_ratio >= threshold then 'fire'
@@ -56,6 +58,7 @@ select
     closing_pnl_ratio as measured,
     threshold,
     case
+        when is_left_over = 1 then 'only longs that nobody bids for: left to expiry'
         when closing_pnl_ratio is null then 'no mark: ' || mark_quality
         when verdict = 'fire' then 'profit that can be had reached its target'
         when basis_kind = 'credit' and buy_back_usd < buy_back_usd_min

@@ -22,6 +22,7 @@ measured as (
     select
         states.strategy_id,
         states.option_legs,
+        states.is_left_over,
         cast(states.dte as double) as days,
         states.minutes_to_last_trade,
         settings.time_exit_days_min as days_min,
@@ -34,7 +35,7 @@ judged as (
     select
         *,
         case
-            when option_legs = 0 then 'hold'
+            when option_legs = 0 or is_left_over = 1 then 'hold'
             when days is null then 'unevaluable'
             when days <= days_min then 'fire'
             else 'hold'
@@ -58,6 +59,7 @@ select
     days_min as threshold,
     case
         when option_legs = 0 then 'no option legs'
+        when is_left_over = 1 then 'only longs that nobody bids for: left to expiry'
         when days is null then 'expiry not known'
         when verdict = 'hold' then 'days to expiry above the limit'
         when days <= 0 and minutes_to_last_trade is null

@@ -26,6 +26,7 @@ limited as (
         states.pnl_ratio,
         states.mark_error_ratio,
         states.mark_quality,
+        states.is_left_over,
         states.peak_pnl_ratio,
         settings.trailing_stop_evaluations as evaluations,
         settings.trailing_stop_seconds as seconds,
@@ -75,6 +76,7 @@ counted as (
         max(case when recency = 1 then pnl_ratio end) as pnl_ratio,
         max(case when recency = 1 then floor_ratio end) as floor_ratio,
         max(case when recency = 1 then mark_quality end) as mark_quality,
+        max(case when recency = 1 then is_left_over end) as is_left_over,
         max(case when recency = 1 then is_judged end) as is_judged,
         max(case when recency = 1 then is_breached end) as is_breached
     from streaks
@@ -84,6 +86,7 @@ judged as (
     select
         counted.*,
         case
+            when is_left_over = 1 then 'hold'
             when pnl_ratio is null then 'unevaluable'
             when breaches >= evaluations and span_seconds >= seconds then 'fire'
             else 'hold'
@@ -101,6 +104,7 @@ select
     pnl_ratio as measured,
     floor_ratio as threshold,
     case
+        when is_left_over = 1 then 'only longs that nobody bids for: left to expiry'
         when pnl_ratio is null then 'no mark: ' || mark_quality
         when floor_ratio is null then 'not yet activated'
         when verdict = 'fire' then 'too much of the best profit given back'

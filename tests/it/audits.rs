@@ -48,6 +48,7 @@ fn each_audit_is_silent_on_good_rows_and_finds_what_is_planted() {
         money::cash(),
         money::cash_moved(),
         money::equity(),
+        money::dividends(),
         covered_shorts(),
         rows(),
         positions(),

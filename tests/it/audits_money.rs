@@ -1,4 +1,4 @@
-//! Cases of the audits of money: cash, equity.
+//! Cases of the audits of money: cash, equity, dividends.
 
 #![cfg(test)]
 
@@ -156,5 +156,55 @@ pub fn equity() -> Vec<Case> {
         judged("a session without a close", 1, vec![close(DAY_BEFORE, ["1000", "5", "300"], None)]),
         first("the first session, from the first snapshot", 0, "1000"),
         first("the first session, a cent missing", 1, "999.99"),
+    ]
+}
+
+/// An expiry of one year at 10 %: a forward of 110.517 is a spot of 100 and no dividend.
+fn parity(symbol: &str, at: &str, dividends: Option<f64>) -> Value {
+    json!({ "symbol": symbol, "expiry_date": "2027-03-10", "exercise_style": "american",
+        "years": 1.0, "rate": 0.1, "forward_usd": 110.517_091_807_564_76,
+        "forward_source": "parity", "forward_error_usd": 0.2, "spot_usd": 100.0 + dividends.unwrap_or_default(),
+        "spot_source": "quote", "dividends_usd": dividends, "session_date": DAY,
+        "received_at": format!("{DAY}T{at}Z") })
+}
+
+pub fn dividends() -> Vec<Case> {
+    let judged = |name, offenders, rows: Vec<Value>| {
+        let bar = |symbol: &str, close: &str, sequence: i64| {
+            json!({ "symbol": symbol, "bar_size": "1 day", "close": close, "session_date": DAY,
+                "ingest_seq": sequence })
+        };
+        let bars = vec![bar("A", "90", 1), bar("A", "100.5", 2), bar("VIX", "20", 3)];
+        let given = vec![("silver.parity", rows), ("silver.bars", bars)];
+        case("dividends_agree", name, offenders, given)
+    };
+    let at = |at: &str, given: Value| with(parity("A", at, Some(2.0)), given);
+    let quote =
+        |name, offenders, given: Value| judged(name, offenders, vec![at("19:59:30", given)]);
+    let unquoted = |spot: f64| json!({ "spot_source": "parity", "spot_usd": spot });
+    // Without a quote: the sweeps' own spots, one before and one after the close of 100.5.
+    let around = |name, offenders, forwards: [f64; 2]| {
+        let row = |time: &str, forward: f64| {
+            with(at(time, unquoted(0.0)), json!({ "forward_usd": forward, "dividends_usd": 0.0 }))
+        };
+        judged(name, offenders, vec![row("19:59:00", forwards[0]), row("20:01:00", forwards[1])])
+    };
+    vec![
+        quote("the quote less dividends, carried", 0, json!({})),
+        quote("within the quotes' error", 0, json!({ "spot_usd": 101.81 })),
+        quote("a dividend is missing", 1, json!({ "dividends_usd": 0.5, "spot_usd": 102.0 })),
+        quote("a dividend that nobody pays", 1, json!({ "dividends_usd": 2.3 })),
+        quote("American puts let the forward look low", 0, json!({ "spot_usd": 103.0 })),
+        quote("no forward of its own", 0, json!({ "forward_source": "carry", "spot_usd": 90.0 })),
+        quote("dividends not known", 0, json!({ "dividends_usd": null, "spot_usd": 90.0 })),
+        judged("at noon nothing is judged", 0, vec![at("17:00:00", json!({ "spot_usd": 90.0 }))]),
+        around("the close lies between two sweeps", 0, [110.5, 111.5]),
+        around("the close is above both", 1, [107.0, 107.5]),
+        around("the close is below both", 1, [112.0, 113.0]),
+        judged(
+            "one side of the close says nothing",
+            0,
+            vec![with(at("19:59:00", unquoted(0.0)), json!({ "forward_usd": 90.0 }))],
+        ),
     ]
 }

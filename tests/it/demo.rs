@@ -84,6 +84,25 @@ fn two_days_twice_give_the_same_bytes() {
     assert_ne!(orders.trim(), "0", "nothing was traded, so little was compared");
 }
 
+/// What the neutral measure expects of a structure is that its costs are lost: else the pricing is
+/// off, and no forecast that stands on it means anything. A quarter of the quotes' half-spreads is
+/// allowed, for payoffs are not discounted and puts are American.
+#[test]
+fn the_neutral_measure_expects_the_costs() {
+    let one = undisturbed();
+    let answer = ask(
+        &one.home,
+        "select count(*) filter (
+             where abs(expected_value_neutral_usd + cost_usd)
+                 <= 25 * cast(natural_price - mid_price as double)
+         ) as fair, count(*) as judged
+         from gold.entry_candidates where legs is not null",
+    );
+    let counts: Vec<i64> = answer.trim().split(',').map(|count| count.parse().unwrap()).collect();
+    assert!(counts[1] > 20, "{answer}");
+    assert_eq!(counts[0], counts[1], "neutral value is not minus costs: fair, judged = {answer}");
+}
+
 #[test]
 fn killed_at_any_moment_it_ends_with_the_same_digest() {
     let one = undisturbed();

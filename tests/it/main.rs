@@ -2,7 +2,7 @@
 
 /// Each audit against good rows and rows with a planted fault.
 mod audits;
-/// The cases of cash and equity.
+/// The cases of cash, equity and dividends.
 mod audits_money;
 /// The exchange calendars against the reference calendars.
 mod calendars;
