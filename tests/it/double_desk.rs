@@ -150,6 +150,8 @@ impl Desk {
             previous_session_date: today() - Duration::days(3),
             session_open_at: monday() - Duration::minutes(30),
             session_close_at: monday() + Duration::hours(6),
+            previous_session_close_at: monday() - Duration::hours(66),
+            previous_futures_close_at: monday() - Duration::hours(65),
             session_phase: "regular".to_owned(),
         }
     }
