@@ -292,9 +292,11 @@ mod tests {
     #[test]
     fn age_is_the_longest_wait_inside_the_session() {
         let hours = (at("13:30"), at("20:00"));
-        let came = ["08:00", "13:30", "13:35", "13:50", "13:55", "20:20"].map(at);
-        assert_eq!(worst_age(&came, hours), Some(TimeDelta::minutes(15)));
-        assert_eq!(worst_age(&[at("14:30")], hours), Some(TimeDelta::minutes(60)));
+        let came = ["08:00", "13:30", "13:35", "13:50", "19:55", "20:20"].map(at);
+        assert_eq!(worst_age(&came, hours), Some(TimeDelta::minutes(365)));
+        let until_it_fell_silent = ["13:30", "13:35", "13:50"].map(at);
+        assert_eq!(worst_age(&until_it_fell_silent, hours), Some(TimeDelta::minutes(370)));
+        assert_eq!(worst_age(&[at("19:00")], hours), Some(TimeDelta::minutes(330)));
         assert_eq!(worst_age(&[at("20:20")], hours), None);
     }
 
