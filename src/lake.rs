@@ -53,6 +53,8 @@ pub use pinned::PinnedSession;
 pub use probe::Probed;
 pub use replace::Replaced;
 pub use rows::{Row, Rows};
-pub use session::{new_session, query_read_only, register, session_with, tables_read};
+pub use session::{
+    narrow_to_sessions, new_session, query_read_only, register, session_with, tables_read,
+};
 pub use store::{Durability, Lake, LakeOptions};
 pub use table::{TableName, TableSpec};

@@ -1,46 +1,58 @@
--- about: Every bronze row is in silver or in quarantine, once, and neither holds a row that bronze does not: row by row, source by source. Of the session and the one before it, whose evening came after its own audit.
+-- about: Every bronze row is in silver or in quarantine, once, and neither holds a row that bronze does not: row by row. The session before is judged again, for its evening came after its own audit.
 -- audit: table
+-- sessions: 2
 with
-clock as (
-    select * from run
-),
-read_rows as (
-    select 'bronze.option_quotes' as source, session_date, ingest_seq, 1 as copies
+counted as (
+    select 1 as table_number, session_date, ingest_seq, 1 as copies
     from bronze.option_quotes
     union all
-    select 'bronze.underlying_quotes' as source, session_date, ingest_seq, 1 as copies
+    select 2 as table_number, session_date, ingest_seq, 1 as copies
     from bronze.underlying_quotes
     union all
-    select 'bronze.futures_quotes' as source, session_date, ingest_seq, 1 as copies
+    select 3 as table_number, session_date, ingest_seq, 1 as copies
     from bronze.futures_quotes
     union all
-    select 'bronze.option_quotes' as source, session_date, ingest_seq, -1 as copies
+    select 1 as table_number, session_date, ingest_seq, -1 as copies
     from silver.option_quotes
     union all
-    select 'bronze.underlying_quotes' as source, session_date, ingest_seq, -1 as copies
+    select 2 as table_number, session_date, ingest_seq, -1 as copies
     from silver.underlying_quotes
     union all
-    select 'bronze.futures_quotes' as source, session_date, ingest_seq, -1 as copies
+    select 3 as table_number, session_date, ingest_seq, -1 as copies
     from silver.futures_quotes
     union all
     select
-        coalesce(source, 'bronze.option_quotes') as source,
+        case source
+            when 'bronze.underlying_quotes' then 2
+            when 'bronze.futures_quotes' then 3
+            else 1
+        end as table_number,
         session_date,
         ingest_seq,
         -1 as copies
     from silver.quarantine
     where coalesce(source, 'bronze.option_quotes') <> 'bronze.bars'
+),
+unbalanced as (
+    select
+        counted.ingest_seq,
+        min(counted.table_number) as table_number,
+        min(counted.session_date) as session_date,
+        sum(case when counted.copies > 0 then 1 else 0 end) as times_read,
+        sum(case when counted.copies < 0 then 1 else 0 end) as times_kept_or_rejected
+    from counted
+    group by counted.ingest_seq
+    having sum(counted.copies) <> 0
 )
 select
-    read_rows.source,
-    read_rows.session_date,
-    read_rows.ingest_seq,
-    sum(case when read_rows.copies > 0 then 1 else 0 end) as times_read,
-    sum(case when read_rows.copies < 0 then 1 else 0 end) as times_kept_or_rejected
-from read_rows
-inner join clock
-    on read_rows.session_date <= clock.session_date
-    and read_rows.session_date >= clock.previous_session_date
-group by read_rows.source, read_rows.session_date, read_rows.ingest_seq
-having sum(read_rows.copies) <> 0
-order by read_rows.source, read_rows.session_date, read_rows.ingest_seq
+    case table_number
+        when 2 then 'bronze.underlying_quotes'
+        when 3 then 'bronze.futures_quotes'
+        else 'bronze.option_quotes'
+    end as source,
+    session_date,
+    ingest_seq,
+    times_read,
+    times_kept_or_rejected
+from unbalanced
+order by source, session_date, ingest_seq

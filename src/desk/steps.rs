@@ -8,9 +8,10 @@ use tokio::runtime::Handle;
 
 use crate::lake::arrow::array::RecordBatch;
 use crate::lake::arrow::compute::concat_batches;
-use crate::lake::{Cell, Lake, Rows, TableName};
+use crate::lake::{Cell, Lake, Rows, TableName, narrow_to_sessions, tables_read};
+use crate::market::clock::Stopwatch;
 use crate::pipeline::audit::first_row;
-use crate::pipeline::catalogue::Audit;
+use crate::pipeline::catalogue::{Audit, AuditSpan};
 use crate::pipeline::flush::{Flush, Flusher};
 use crate::pipeline::{Phase, Run, Step, StepContext};
 use crate::pipeline::{deliver, ops_stamp};
@@ -77,10 +78,13 @@ impl Step for AuditStep {
         let mut failed = Vec::new();
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         for audit in &self.audits {
+            let stopwatch = Stopwatch::start();
             let offenders = self
                 .runtime
                 .block_on(offending_rows(context.lake, audit, context.run))
                 .with_context(|| format!("{}: the audit cannot run", audit.path))?;
+            let duration_ms = stopwatch.elapsed_seconds() * 1e3;
+            tracing::debug!(audit = audit.name, duration_ms, "audit ran");
             let detail =
                 if offenders.num_rows() == 0 { String::new() } else { first_row(&offenders) };
             let mut row: Vec<Cell> = vec![
@@ -110,6 +114,12 @@ impl Step for AuditStep {
 async fn offending_rows(lake: &Lake, audit: &Audit, run: &Run) -> anyhow::Result<RecordBatch> {
     let pinned = lake.session_at(Some(run.as_of)).await?;
     let session = pinned.context();
+    if audit.span == AuditSpan::TwoSessions {
+        let sessions = (run.previous_session_date, run.session_date);
+        for table in tables_read(session, &audit.sql)? {
+            narrow_to_sessions(session, &table, sessions).await?;
+        }
+    }
     crate::pipeline::run::register_run(session, run)?;
     let frame = session.sql(&audit.sql).await?;
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());

@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use deltalake::arrow::array::RecordBatch;
+use deltalake::arrow::datatypes::Date32Type;
 use deltalake::datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
+use deltalake::datafusion::common::{ScalarValue, TableReference};
 use deltalake::datafusion::execution::context::SQLOptions;
 use deltalake::datafusion::execution::runtime_env::RuntimeEnv;
-use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::datafusion::prelude::{SessionConfig, SessionContext, col, lit};
 
 use super::functions;
+use super::table::PARTITION_COLUMN;
 use super::{LakeError, TableName};
 
 /// The catalogue that every table stands in.
@@ -65,6 +69,23 @@ pub fn register(
     }
     schema.register_table(name.name().to_owned(), table)?;
     Ok(())
+}
+
+/// From here on the name means the rows of these session dates only, both included: their bounds are
+/// then known when a query is planned, and files of other sessions are not read. A table without
+/// session dates stays as it is.
+pub async fn narrow_to_sessions(
+    session: &SessionContext,
+    name: &TableName,
+    (from, to): (NaiveDate, NaiveDate),
+) -> Result<(), LakeError> {
+    let table = session.table(TableReference::full(CATALOGUE, name.schema(), name.name())).await?;
+    if table.schema().index_of_column_by_name(None, PARTITION_COLUMN).is_none() {
+        return Ok(());
+    }
+    let day = |date| lit(ScalarValue::Date32(Some(Date32Type::from_naive_date(date))));
+    let narrowed = table.filter(col(PARTITION_COLUMN).between(day(from), day(to)))?;
+    register(session, name, narrowed.into_view())
 }
 
 /// A session with the same tables, in which `name` means another one. Tables that are registered

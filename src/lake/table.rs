@@ -57,7 +57,7 @@ impl FromStr for TableName {
 }
 
 /// The column by which tables are partitioned, where they have it.
-const PARTITION_COLUMN: &str = "session_date";
+pub(super) const PARTITION_COLUMN: &str = "session_date";
 
 /// A table's name and columns, in the kinds that the lake stores: text as Utf8, instants as
 /// microseconds UTC, dates as Date32, decimals, signed integers, doubles, booleans, lists, structs.

@@ -26,6 +26,15 @@ pub enum AuditGrain {
     Table,
 }
 
+/// What of the lake an audit across tables looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditSpan {
+    /// Every session.
+    History,
+    /// The session that closes and the one before it: what was judged then stays judged.
+    TwoSessions,
+}
+
 /// A query that returns offending rows.
 #[derive(Debug, Clone)]
 pub struct Audit {
@@ -33,6 +42,7 @@ pub struct Audit {
     pub path: String,
     pub sql: String,
     pub grain: AuditGrain,
+    pub span: AuditSpan,
     /// The table whose pending result it reads; `None` for an audit across tables.
     pub table: Option<TableName>,
 }
@@ -104,10 +114,18 @@ impl Audit {
                 return Err(FileFault::new(path, 1, fault));
             }
         };
+        let span = match header.get("sessions").map(String::as_str) {
+            None => AuditSpan::History,
+            Some("2") if table.is_none() => AuditSpan::TwoSessions,
+            Some(_) => {
+                let fault = "an audit across tables may say `-- sessions: 2`, another says nothing";
+                return Err(FileFault::new(path, 1, fault));
+            }
+        };
         let name = path.rsplit('/').next().unwrap_or(path);
         let name = name.trim_end_matches(".sql").trim_end_matches(".audit").to_owned();
         let sql = text.trim_end().trim_end_matches(';').to_owned();
-        Ok(Self { name, path: path.to_owned(), sql, grain, table })
+        Ok(Self { name, path: path.to_owned(), sql, grain, span, table })
     }
 }
 

@@ -99,7 +99,7 @@ impl FileFault {
     }
 }
 
-const HEADER_KEYS: [&str; 15] = [
+const HEADER_KEYS: [&str; 16] = [
     "about",
     "grain",
     "key",
@@ -114,6 +114,7 @@ const HEADER_KEYS: [&str; 15] = [
     "uses",
     "formula",
     "audit",
+    "sessions",
     "reads",
 ];
 
