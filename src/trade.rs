@@ -139,21 +139,23 @@ impl<B> Trader<B> {
         })
     }
 
-    /// Puts an alert into the journal's outbox; the same id is one alert.
+    /// Puts an alert into the journal's outbox; the same id is one alert, and logged once.
     fn alert(&self, alert: &Alert<'_>, at: Timestamp) -> anyhow::Result<()> {
-        tracing::warn!(
-            alert.severity = alert.severity,
-            alert.subject = alert.subject,
-            "{}",
-            alert.message
-        );
-        self.journal.borrow_mut().raise_alert(&AlertRow {
+        let is_new = self.journal.borrow_mut().raise_alert(&AlertRow {
             alert_id: alert.id.clone(),
             severity: alert.severity.to_owned(),
             subject: alert.subject.to_owned(),
             message: alert.message.clone(),
             raised_at: at,
         })?;
+        if is_new {
+            tracing::warn!(
+                alert.severity = alert.severity,
+                alert.subject = alert.subject,
+                "{}",
+                alert.message
+            );
+        }
         Ok(())
     }
 }

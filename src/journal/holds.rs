@@ -47,8 +47,9 @@ pub struct ReconciliationRow {
 }
 
 impl Journal {
-    /// An alert for the operator. The same id is one alert, however often it is raised.
-    pub fn raise_alert(&mut self, alert: &AlertRow) -> Result<(), JournalError> {
+    /// An alert for the operator. The same id is one alert, however often it is raised. True where
+    /// it is new.
+    pub fn raise_alert(&mut self, alert: &AlertRow) -> Result<bool, JournalError> {
         let work = self.begin()?;
         let known: Option<i64> = work
             .query_row("select 1 from alerts where alert_id = ?1", [&alert.alert_id], |row| {
@@ -56,7 +57,7 @@ impl Journal {
             })
             .optional()?;
         if known.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let seq = next_change(&work)?;
         work.execute(
@@ -71,7 +72,8 @@ impl Journal {
                 seq,
             ),
         )?;
-        Ok(work.commit()?)
+        work.commit()?;
+        Ok(true)
     }
 
     /// Alerts that no channel has taken, oldest first, with the number of attempts so far.

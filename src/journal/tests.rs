@@ -352,8 +352,8 @@ fn alerts_wait_until_a_channel_takes_them() {
         message: "no quotes of SPY for 90 s".to_owned(),
         raised_at: at(1),
     };
-    journal.raise_alert(&alert).unwrap();
-    journal.raise_alert(&alert).unwrap();
+    assert!(journal.raise_alert(&alert).unwrap());
+    assert!(!journal.raise_alert(&alert).unwrap());
     journal.mark_undelivered("a1").unwrap();
     assert_eq!(journal.undelivered_alerts().unwrap(), [(alert, 1)]);
     journal.mark_delivered("a1", at(2)).unwrap();

@@ -88,7 +88,7 @@ pub struct Desk {
 
 impl Desk {
     /// With the shipped settings, changed.
-    pub fn new(contracts: Vec<OptionContract>, change: fn(&mut TradeSettings)) -> Self {
+    pub fn new(contracts: Vec<OptionContract>, change: impl FnOnce(&mut TradeSettings)) -> Self {
         let settings = Plans::read(&shipped()).map_err(|_| "faults").unwrap().settings;
         let runtime = Runtime::new().unwrap();
         let home = TempDir::new().unwrap();

@@ -163,9 +163,18 @@ fn an_exit_without_a_fraction_is_not_guessed() {
 
 #[test]
 fn two_entries_of_one_sweep_share_the_limit_of_vega() {
+    let alone = {
+        let mut desk = desk();
+        let decision = desk.open(FIRST, &condor(610.0, 670.0));
+        desk.act(&[decision]);
+        let checks = desk.rows("ops", "risk_checks");
+        let row = checks.iter().find(|row| row.text("check_id").unwrap() == "R26").unwrap();
+        row.maybe_double("measured").unwrap().unwrap()
+    };
+    assert!(alone > 0.0);
     // One condor fits, two do not.
     let mut desk = Desk::new(contracts(), |settings| {
-        settings.limits.exposure.cluster_short_vega_ratio = 0.0015;
+        settings.limits.exposure.cluster_short_vega_ratio = 1.2 * alone;
         settings.limits.exposure.new_structures_per_expiry_max = 5;
     });
     let decisions =
