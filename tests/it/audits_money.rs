@@ -163,7 +163,8 @@ pub fn equity() -> Vec<Case> {
 fn parity(symbol: &str, at: &str, dividends: Option<f64>) -> Value {
     json!({ "symbol": symbol, "expiry_date": "2027-03-10", "exercise_style": "american",
         "years": 1.0, "rate": 0.1, "forward_usd": 110.517_091_807_564_76,
-        "forward_source": "parity", "forward_error_usd": 0.2, "spot_usd": 100.0 + dividends.unwrap_or_default(),
+        "forward_source": "parity", "forward_error_usd": 0.2,
+        "spot_usd": 100.0 + dividends.unwrap_or_default(),
         "spot_source": "quote", "dividends_usd": dividends, "session_date": DAY,
         "received_at": format!("{DAY}T{at}Z") })
 }

@@ -2,6 +2,8 @@
 
 /// Each audit against good rows and rows with a planted fault.
 mod audits;
+/// The cases of uncovered shorts.
+mod audits_coverage;
 /// The cases of cash, equity and dividends.
 mod audits_money;
 /// The exchange calendars against the reference calendars.
