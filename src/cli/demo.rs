@@ -164,6 +164,7 @@ fn print_outcome(outcome: &DemoOutcome, home: &Home) {
         let report = home.reports().join(format!("{}.html", day.session_date));
         println!("report              {}", report.display());
     }
+    println!("lake                {}", home.lake().display());
     println!("digest              {}", outcome.total_digest);
     println!("wall time           {:.1} s", outcome.wall_seconds);
     println!("peak memory         {}", peak_memory());

@@ -12,7 +12,7 @@ use crate::desk::home::Home;
 pub struct Typed {
     /// A job of jobs.toml.
     job: String,
-    /// The session that it is run for; without it, the newest of the home.
+    /// The session that it is run for: the current one, no other can be run by hand.
     #[arg(long)]
     date: Option<NaiveDate>,
 }
