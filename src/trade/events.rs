@@ -71,7 +71,7 @@ impl<B: Broker + Feed> Trader<B> {
     }
 
     /// Takes an order's news to the journal; what cannot be is told and changes nothing there.
-    fn hear(&self, event: &OrderEvent) -> anyhow::Result<()> {
+    pub(super) fn hear(&self, event: &OrderEvent) -> anyhow::Result<()> {
         let answer = self.journal.borrow_mut().apply_event(event);
         match answer {
             Err(error @ (JournalError::Impossible { .. } | JournalError::NoOrder(_))) => {

@@ -98,7 +98,7 @@ impl<B: Broker + Feed> Trader<B> {
         for order in unknown {
             let listed = at_broker.iter().find(|open| open.request.order_ref == order.order_ref);
             if let Some(open) = listed {
-                self.journal.borrow_mut().apply_event(&as_event(open, now))?;
+                self.hear(&as_event(open, now))?;
                 if let Some(working) = self.working.get_mut(&order.order_ref) {
                     working.next_at = Some(now + self.settings.work.step);
                 }
