@@ -1,8 +1,8 @@
-//! What the synthetic market is like beside what was recorded: the variance premium that it assumes,
-//! recomputed, and the statistics of its daily returns beside those of SPY and the VIX.
+//! What the synthetic market is like beside what was recorded: the variance premium that it
+//! assumes, recomputed, and the statistics of its daily returns beside those of SPY and the VIX.
 //!
-//! `DELTADESK_SHARED` (default `../shared`) holds the data; without it this prints `not run`. Closes
-//! are raw: dividends, some 0.5 % a quarter, are in the returns.
+//! `DELTADESK_SHARED` (default `../shared`) holds the data; without it this prints `not run`.
+//! Closes are raw: dividends, some 0.5 % a quarter, are in the returns.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -302,8 +302,8 @@ impl World {
         outcome
     }
 
-    /// Writes everything that is pending. Bronze that no step has built from is built from first: the
-    /// rows of a process that ends are nobody's new rows afterwards.
+    /// Writes everything that is pending. Bronze that no step has built from is built from first:
+    /// the rows of a process that ends are nobody's new rows afterwards.
     pub fn flush_all(&mut self) -> anyhow::Result<()> {
         for name in ["journal.publish", "build.silver", "flush.bronze", "flush.derived"] {
             let run = self.run_at("flush", self.clock.now())?;

@@ -255,9 +255,9 @@ struct Gain {
     cost: f64,
 }
 
-/// Each structure opened at the quotes and held to an expiry some days away. What is left of it then
-/// (stock, a calendar's far leg) stands at fair value. Structures that nobody bids for are passed
-/// over.
+/// Each structure opened at the quotes and held to an expiry some days away. What is left of it
+/// then (stock, a calendar's far leg) stands at fair value. Structures that nobody bids for are
+/// passed over.
 fn held_to_expiry(customer: &mut Customer) -> Vec<Gain> {
     let soonest = customer.exchange.now().date_naive() + TimeDelta::days(2);
     let listed = customer.exchange.source().option_contracts(&Symbol::new("SPY"));

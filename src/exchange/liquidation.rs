@@ -128,7 +128,8 @@ impl Exchange {
         self.refresh_mark(conid, &held.instrument);
     }
 
-    /// `None` where the market is closed or halted, or the quote is missing, crossed, stale or used.
+    /// `None` where the market is closed or halted, or the quote is missing, crossed, stale or
+    /// used.
     fn forced(&self, held: &Holding) -> Option<Forced> {
         let conid = held.instrument.conid();
         let quote = view::sides(&*self.source, &held.instrument)?;

@@ -4,8 +4,8 @@
 //! Invariants: what is answered depends on the record and on the instant reached only; a contract
 //! is known from its first row on, never before; a row that says "no quote" ends the quote before
 //! it. Session dates are those of the calendar on which the record has rows; every other date is an
-//! outage. Spot and closes of ETFs come from parity, rates from boxes; dividends and bars are handed
-//! in. Options on the VIX are quoted and never settled: their opening print is not recorded.
+//! outage. Spot and closes of ETFs come from parity, rates from boxes; dividends and bars are
+//! handed in. Options on the VIX are quoted and never settled: their opening print is not recorded.
 //!
 //! It deliberately has no futures, no quotes of stock (so stock cannot be traded here), no sizes
 //! (they count as one lot), no halts and no fair values of options. It reads no files.

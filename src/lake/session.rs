@@ -71,9 +71,9 @@ pub fn register(
     Ok(())
 }
 
-/// From here on the name means the rows of these session dates only, both included: their bounds are
-/// then known when a query is planned, and files of other sessions are not read. A table without
-/// session dates stays as it is.
+/// From here on the name means the rows of these session dates only, both included: their bounds
+/// are then known when a query is planned, and files of other sessions are not read. A table
+/// without session dates stays as it is.
 pub async fn narrow_to_sessions(
     session: &SessionContext,
     name: &TableName,

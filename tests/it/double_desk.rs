@@ -181,7 +181,10 @@ impl Desk {
             .collect();
         drop(broker);
         self.hold("silver", "option_quotes", &rows);
-        let came = |row: &Value| json!({ "conid": row["conid"], "ask": row["ask"], "received_at": row["received_at"] });
+        let came = |row: &Value| {
+            let [conid, ask, at] = ["conid", "ask", "received_at"].map(|name| row[name].clone());
+            json!({ "conid": conid, "ask": ask, "received_at": at })
+        };
         let came: Vec<Value> = rows.iter().map(came).collect();
         self.hold("bronze", "option_quotes", &came);
         let spot = json!({ "symbol": "SPY", "price": SPOT.to_string() });

@@ -50,7 +50,7 @@ fn a_slide_of_put_spreads_ends_in_delta_exit() {
         rules: &["delta_exit"],
         scenario: "slide",
         seed: "1",
-        days: "4",
+        days: "7",
         entries: &put_spreads(),
     });
 }

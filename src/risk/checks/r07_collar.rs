@@ -1,5 +1,5 @@
-//! R7: the worst price, of a price step its limit, lies no further beyond natural than the collar. A
-//! market order has no worst price and is refused.
+//! R7: the worst price, of a price step its limit, lies no further beyond natural than the collar.
+//! A market order has no worst price and is refused.
 
 use super::{Applies, Check, Finding};
 use crate::risk::context::Context;
