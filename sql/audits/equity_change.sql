@@ -1,4 +1,4 @@
--- about: Equity (cash and own marks) changes by realised and unrealised profit, to the cent: the marks stand on both sides, so what cash moved is what strategies realised, what their open basis took up, and what no strategy holds (interest). The broker's own equity differs from ours by no more than the error of the marks; where a leg has no mark that cannot be said, and the close names the legs. Futures are left out: the desk holds none.
+-- about: Equity (cash and own marks) changes by realised and unrealised profit, to the cent: the marks stand on both sides, so what cash moved is what strategies realised, what their open basis took up, and what no strategy holds (interest). The broker's own equity, at the marks of the close, differs from ours, taken a little before and carried to the close by delta and gamma, by no more than the error of the marks; where a leg has no mark that cannot be said, and the close names the legs. Futures are left out: the desk holds none.
 -- audit: table
 with
 clock as (
@@ -94,14 +94,44 @@ unclaimed as (
     where fills.execution_kind in ('interest', 'dividend', 'variation') and held.conid is null
     group by today.account_id
 ),
+bars as (
+    select
+        bars.symbol,
+        cast(bars.close as double) as close,
+        row_number() over (partition by bars.symbol order by bars.ingest_seq desc) as place
+    from silver.bars
+    inner join clock on bars.session_date = clock.session_date
+    where bars.bar_size = '1 day'
+),
+marks as (
+    select
+        cast(marks_daily.quantity * marks_daily.multiplier as double) as shares,
+        marks_daily.delta,
+        marks_daily.gamma,
+        bars.close - marks_daily.spot_usd as move,
+        row_number() over (
+            partition by marks_daily.conid order by marks_daily.as_of desc
+        ) as place
+    from gold.marks_daily
+    inner join clock on marks_daily.session_date = clock.session_date
+    inner join bars on marks_daily.symbol = bars.symbol and bars.place = 1
+    where marks_daily.security_kind <> 'FUT'
+),
+carried as (
+    select coalesce(sum(shares * (delta * move + gamma * move * move / 2)), 0) as carried_usd
+    from marks
+    where place = 1
+),
 compared as (
     select
         today.*,
         today.realised_usd + today.basis_change_usd + coalesce(unclaimed.unclaimed_usd, 0)
             as explained_usd,
-        cast(today.net_liquidation_usd - today.cash_usd as double) - today.value_usd
-            as broker_difference_usd
+        cast(today.net_liquidation_usd - today.cash_usd as double)
+        - today.value_usd - carried.carried_usd as broker_difference_usd,
+        carried.carried_usd
     from today
+    cross join carried
     left join unclaimed on today.account_id = unclaimed.account_id
 )
 select
@@ -110,6 +140,7 @@ select
     cash_change_usd,
     explained_usd,
     broker_difference_usd,
+    carried_usd,
     mark_error_usd,
     unmarked_legs
 from compared

@@ -29,7 +29,7 @@ pub type Given = (&'static str, Vec<Value>);
 pub struct Case {
     audit: &'static str,
     name: &'static str,
-    given: Vec<Given>,
+    pub given: Vec<Given>,
     offenders: usize,
 }
 
@@ -48,6 +48,7 @@ fn each_audit_is_silent_on_good_rows_and_finds_what_is_planted() {
         money::cash(),
         money::cash_moved(),
         money::equity(),
+        money::equity_of_the_broker(),
         money::dividends(),
         coverage::after_fills(),
         coverage::after_settlements(),

@@ -90,72 +90,85 @@ fn close(date: &str, figures: [&str; 3], value: Option<f64>) -> Value {
         "unmarked_legs": i64::from(value.is_none()), "net_liquidation_usd": equity.to_string() })
 }
 
-pub fn equity() -> Vec<Case> {
-    let closes = |today: Value| vec![close(DAY_BEFORE, ["1000", "5", "300"], Some(-280.0)), today];
-    let judged = |name, offenders, closes: Vec<Value>| {
-        let opening = vec![snapshot(DAY_BEFORE, 1, Some("700"))];
-        let booked = |conid: i64, kind: &str, cash: &str| {
-            let given = json!({ "conid": conid, "execution_kind": kind, "cash_usd": cash,
-                "received_at": format!("{DAY}T15:00:00Z"), "quantity": 0 });
-            fill(conid, 0, given)
-        };
-        // Interest is nobody's; the dividend of a held contract is realised by its strategy.
-        let fills = vec![booked(77, "interest", "2.50"), booked(1, "dividend", "4")];
-        let legs = vec![json!({ "strategy_id": "s", "conid": 1, "quantity": 1, "change_seq": 1 })];
-        let given = vec![
-            ("gold.equity_daily", closes),
-            ("bronze.account", opening),
-            ("silver.fills", fills),
-            ("ops.strategy_legs", legs),
-        ];
-        case("equity_change", name, offenders, given)
+/// The close before, and today's.
+fn closes(today: Value) -> Vec<Value> {
+    vec![close(DAY_BEFORE, ["1000", "5", "300"], Some(-280.0)), today]
+}
+
+/// From 1000: half of the basis of 300 bought back at 100, a dividend of 4, interest of 2.50.
+fn sound() -> Value {
+    close(DAY, ["906.50", "59", "150"], Some(-120.0))
+}
+
+fn broker(equity: &str) -> Value {
+    with(sound(), json!({ "net_liquidation_usd": equity }))
+}
+
+fn judged(name: &'static str, offenders: usize, closes: Vec<Value>) -> Case {
+    let booked = |conid: i64, kind: &str, cash: &str| {
+        let given = json!({ "conid": conid, "execution_kind": kind, "cash_usd": cash,
+            "received_at": format!("{DAY}T15:00:00Z"), "quantity": 0 });
+        fill(conid, 0, given)
     };
-    // From 1000: half of the basis of 300 bought back at 100, a dividend of 4, interest of 2.50.
-    let sound = || close(DAY, ["906.50", "59", "150"], Some(-120.0));
-    let broker = |equity: &str| with(sound(), json!({ "net_liquidation_usd": equity }));
-    let unnamed = json!({ "value_usd": null, "unmarked_legs": 0 });
-    let opening_day = |cash: &str| {
+    // Interest is nobody's; the dividend of a held contract is realised by its strategy.
+    let fills = vec![booked(77, "interest", "2.50"), booked(1, "dividend", "4")];
+    let legs = vec![json!({ "strategy_id": "s", "conid": 1, "quantity": 1, "change_seq": 1 })];
+    let given = vec![
+        ("gold.equity_daily", closes),
+        ("bronze.account", vec![snapshot(DAY_BEFORE, 1, Some("700"))]),
+        ("silver.fills", fills),
+        ("ops.strategy_legs", legs),
+    ];
+    case("equity_change", name, offenders, given)
+}
+
+pub fn equity() -> Vec<Case> {
+    let figures = |cash: &str, realised: &str, value: Option<f64>| {
+        closes(close(DAY, [cash, realised, "150"], value))
+    };
+    let first = |name, offenders, cash: &str| {
         let day = close(DAY, [cash, "0", "300"], Some(-280.0));
         let given = vec![
             ("gold.equity_daily", vec![day]),
             ("bronze.account", vec![snapshot(DAY, 1, Some("700"))]),
         ];
-        ("equity_change", given)
+        case("equity_change", name, offenders, given)
     };
-    let first = |name, offenders, cash: &str| {
-        let (audit, given) = opening_day(cash);
-        case(audit, name, offenders, given)
-    };
+    let before = close(DAY_BEFORE, ["1000", "5", "300"], None);
     vec![
         judged("realised, unrealised and interest", 0, closes(sound())),
-        judged("a cent is nobody's", 1, closes(close(DAY, ["906.51", "59", "150"], Some(-120.0)))),
-        judged(
-            "the dividend counted twice",
-            1,
-            closes(close(DAY, ["906.50", "63", "150"], Some(-120.0))),
-        ),
-        judged("the broker's equity is within the marks' error", 0, closes(broker("787.50"))),
-        judged("the broker's equity is beyond it", 1, closes(broker("787.52"))),
-        judged("and the other way", 1, closes(broker("785.48"))),
-        judged(
-            "the broker says nothing",
-            1,
-            closes(with(sound(), json!({ "net_liquidation_usd": null }))),
-        ),
-        judged(
-            "a leg without a mark is named, the cash still judged",
-            0,
-            closes(close(DAY, ["906.50", "59", "150"], None)),
-        ),
-        judged(
-            "a cent is nobody's beside a leg without a mark",
-            1,
-            closes(close(DAY, ["906.51", "59", "150"], None)),
-        ),
-        judged("no value and no leg that explains it", 1, closes(with(sound(), unnamed))),
-        judged("a session without a close", 1, vec![close(DAY_BEFORE, ["1000", "5", "300"], None)]),
+        judged("a cent is nobody's", 1, figures("906.51", "59", Some(-120.0))),
+        judged("the dividend counted twice", 1, figures("906.50", "63", Some(-120.0))),
+        judged("a leg without a mark is named", 0, figures("906.50", "59", None)),
+        judged("a cent beside a leg without a mark", 1, figures("906.51", "59", None)),
+        judged("a session without a close", 1, vec![before]),
         first("the first session, from the first snapshot", 0, "1000"),
         first("the first session, a cent missing", 1, "999.99"),
+    ]
+}
+
+pub fn equity_of_the_broker() -> Vec<Case> {
+    // Our marks stand at a spot of 690, the broker's at the close of 689.
+    let carried = |name, offenders, equity: &str| {
+        let mark = json!({ "conid": 1, "symbol": "SPY", "security_kind": "OPT", "quantity": -10,
+            "multiplier": 100, "delta": -0.2, "gamma": 0.0, "spot_usd": 690.0,
+            "session_date": DAY, "as_of": format!("{DAY}T20:20:00Z") });
+        let bar = json!({ "symbol": "SPY", "bar_size": "1 day", "close": "689",
+            "session_date": DAY, "ingest_seq": 1 });
+        let mut moved = judged(name, offenders, closes(broker(equity)));
+        moved.given.extend([("gold.marks_daily", vec![mark]), ("silver.bars", vec![bar])]);
+        moved
+    };
+    let unnamed = json!({ "value_usd": null, "unmarked_legs": 0 });
+    let silent = json!({ "net_liquidation_usd": null });
+    vec![
+        judged("within the marks' error", 0, closes(broker("787.50"))),
+        judged("beyond it", 1, closes(broker("787.52"))),
+        judged("and the other way", 1, closes(broker("785.48"))),
+        judged("the broker says nothing", 1, closes(with(sound(), silent))),
+        judged("no value and no leg that explains it", 1, closes(with(sound(), unnamed))),
+        carried("the market moved on to the close", 0, "586.50"),
+        carried("and no further than the marks' error", 1, "588.52"),
     ]
 }
 

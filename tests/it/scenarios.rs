@@ -49,8 +49,8 @@ fn a_slide_of_put_spreads_ends_in_delta_exit() {
     shown(&Case {
         rules: &["delta_exit"],
         scenario: "slide",
-        seed: "1",
-        days: "7",
+        seed: "2",
+        days: "6",
         entries: &put_spreads(),
     });
 }
