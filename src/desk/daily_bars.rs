@@ -195,8 +195,10 @@ mod tests {
         Written { session: day(session), prices, volume: None, implied_vol: None }
     }
 
+    type Paid = Vec<(NaiveDate, f64)>;
+
     /// Raw rows, and the same with the two dividends taken out of all but the last.
-    fn adjusted() -> (Vec<[f64; 4]>, Vec<Written>, Vec<(NaiveDate, f64)>) {
+    fn adjusted() -> (Vec<[f64; 4]>, Vec<Written>, Paid) {
         let raw = vec![
             [100.11, 101.37, 99.83, 100.49],
             [100.52, 102.71, 100.13, 102.19],
