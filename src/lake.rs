@@ -54,7 +54,7 @@ pub use probe::Probed;
 pub use replace::Replaced;
 pub use rows::{Row, Rows};
 pub use session::{
-    narrow_to_sessions, new_session, query_read_only, register, session_with, tables_read,
+    narrowed_to_sessions, new_session, query_read_only, register, session_with, tables_read,
 };
 pub use store::{Durability, Lake, LakeOptions};
 pub use table::{TableName, TableSpec};

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::lake::arrow::array::RecordBatch;
 use crate::lake::arrow::compute::concat_batches;
-use crate::lake::{Cell, Lake, Rows, TableName, narrow_to_sessions, tables_read};
+use crate::lake::{Cell, Lake, Rows, TableName, narrowed_to_sessions, tables_read};
 use crate::market::clock::Stopwatch;
 use crate::pipeline::audit::first_row;
 use crate::pipeline::catalogue::{Audit, AuditSpan};
@@ -113,14 +113,15 @@ impl Step for AuditStep {
 
 async fn offending_rows(lake: &Lake, audit: &Audit, run: &Run) -> anyhow::Result<RecordBatch> {
     let pinned = lake.session_at(Some(run.as_of)).await?;
-    let session = pinned.context();
-    if audit.span == AuditSpan::TwoSessions {
-        let sessions = (run.previous_session_date, run.session_date);
-        for table in tables_read(session, &audit.sql)? {
-            narrow_to_sessions(session, &table, sessions).await?;
+    let session = match audit.span {
+        AuditSpan::History => pinned.context().clone(),
+        AuditSpan::TwoSessions => {
+            let sessions = (run.previous_session_date, run.session_date);
+            let tables = tables_read(&pinned, &audit.sql)?;
+            narrowed_to_sessions(&pinned, &tables, sessions).await?
         }
-    }
-    crate::pipeline::run::register_run(session, run)?;
+    };
+    crate::pipeline::run::register_run(&session, run)?;
     let frame = session.sql(&audit.sql).await?;
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
     Ok(concat_batches(&schema, &frame.collect().await?)?)

@@ -71,21 +71,25 @@ pub fn register(
     Ok(())
 }
 
-/// From here on the name means the rows of these session dates only, both included: their bounds
-/// are then known when a query is planned, and files of other sessions are not read. A table
-/// without session dates stays as it is.
-pub async fn narrow_to_sessions(
+/// A session with the same tables, in which these names mean the rows of some session dates only,
+/// both bounds included: they are then known when a query is planned, and files of other sessions
+/// are not read. A table without session dates stays as it is.
+pub async fn narrowed_to_sessions(
     session: &SessionContext,
-    name: &TableName,
+    names: &BTreeSet<TableName>,
     (from, to): (NaiveDate, NaiveDate),
-) -> Result<(), LakeError> {
-    let table = session.table(TableReference::full(CATALOGUE, name.schema(), name.name())).await?;
-    if table.schema().index_of_column_by_name(None, PARTITION_COLUMN).is_none() {
-        return Ok(());
-    }
+) -> Result<SessionContext, LakeError> {
     let day = |date| lit(ScalarValue::Date32(Some(Date32Type::from_naive_date(date))));
-    let narrowed = table.filter(col(PARTITION_COLUMN).between(day(from), day(to)))?;
-    register(session, name, narrowed.into_view())
+    let mut narrowed = session.clone();
+    for name in names {
+        let reference = TableReference::full(CATALOGUE, name.schema(), name.name());
+        let table = session.table(reference).await?;
+        if table.schema().index_of_column_by_name(None, PARTITION_COLUMN).is_some() {
+            let within = col(PARTITION_COLUMN).between(day(from), day(to));
+            narrowed = session_with(&narrowed, name, table.filter(within)?.into_view())?;
+        }
+    }
+    Ok(narrowed)
 }
 
 /// A session with the same tables, in which `name` means another one. Tables that are registered

@@ -204,6 +204,24 @@ async fn sessions_only_answer_queries() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_narrowed_session_sees_some_session_dates_and_the_pinned_one_all() {
+    let home = TempDir::new().unwrap();
+    let lake = open(home.path()).await;
+    lake.append(&spec(), &batch(1), vec![rows(0, 2)]).await.unwrap();
+    let pinned = lake.session_at(None).await.unwrap();
+    let names = [spec().name().clone()].into();
+    let march = |day| NaiveDate::from_ymd_opt(2026, 3, day).unwrap();
+    for (from, to, wanted) in [(1, 2, 2), (2, 3, 2), (3, 4, 0)] {
+        let dates = (march(from), march(to));
+        let narrowed = narrowed_to_sessions(&pinned, &names, dates).await.unwrap();
+        let sql = "select ingest_seq from bronze.quotes";
+        let found = query_read_only(&narrowed, sql).await.unwrap();
+        assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>(), wanted);
+    }
+    assert_eq!(counted(&pinned, "select count(*) as n from bronze.quotes").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_of_structs_survive() {
     let home = TempDir::new().unwrap();
     let lake = open(home.path()).await;
