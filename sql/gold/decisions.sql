@@ -1,4 +1,4 @@
--- about: What to do now: the most urgent fired rule of each subject, then the best candidate of each symbol where nothing stands in its way.
+-- about: What to do now: the most urgent fired rule of each subject, then the best candidate of each symbol where nothing stands in its way. None outside the regular session, when nobody acts: the verdicts stand, and the next session decides.
 -- grain: one row a subject and run
 -- key: decision_id
 -- owner: pipeline
@@ -153,4 +153,5 @@ select
     clock.session_date
 from clock
 cross join decided
+where clock.session_phase = 'regular'
 order by decided.urgency desc, decided.scope, decided.subject_id
