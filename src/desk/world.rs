@@ -421,7 +421,7 @@ impl StepParts<'_> {
         ] {
             steps.insert(name, Box::new(TraderStep { trader: Rc::clone(self.trader), task }));
         }
-        let audits = self.plans.catalogue.cross_audits().cloned().collect();
+        let audits = self.plans.catalogue.cross_audits().cloned().map(Arc::new).collect();
         steps.insert("audit.cross", Box::new(AuditStep { runtime: self.handle.clone(), audits }));
         steps.insert("lake.checkpoint", Box::new(CheckpointStep { runtime: self.handle.clone() }));
         let report = ReportStep::new(

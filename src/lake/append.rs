@@ -4,8 +4,7 @@
 //! re-read every active file: here the cost does not grow with the number of commits. That is sound
 //! because an append reads nothing of the table, and one process writes a lake.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use deltalake::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
@@ -21,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::digest::content_hash;
 use super::log::{entry_path, key, put_entry, read_entry};
-use super::store::{Durability, TableSlot, Writing, lock};
+use super::store::{Durability, TableSlot, Writing};
 use super::{Committed, Lake, LakeError, TableName, TableSpec};
 use crate::market::Timestamp;
 
@@ -109,20 +108,18 @@ impl Lake {
         Ok(Appended { version: Some(version), outcome: Outcome::Written })
     }
 
-    /// Files of a table, by path from its root: synchronised now, or noted for later.
+    /// Files of a table, by path from its root, brought to the disk where the lake asks for it.
     pub(super) async fn make_durable(
         &self,
         slot: &TableSlot,
         files: Vec<String>,
     ) -> Result<(), LakeError> {
         let Some(folder) = &slot.folder else { return Ok(()) };
-        let files: BTreeSet<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
         match self.inner.options.durability {
-            Durability::Fsync => self.sync_files(files).await,
-            Durability::Buffered => {
-                lock(&self.inner.unsynced).extend(files);
-                Ok(())
+            Durability::Fsync => {
+                self.sync_files(files.iter().map(|file| folder.join(file)).collect()).await
             }
+            Durability::Buffered => Ok(()),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::market::Timestamp;
 pub enum Durability {
     /// Before the append returns: data file, log entry and their folders are synchronised.
     Fsync,
-    /// When [`Lake::sync`] returns.
+    /// When the operating system gets round to it: for what can be computed again.
     Buffered,
 }
 
@@ -56,8 +56,6 @@ pub(super) struct Inner {
     folder: Option<PathBuf>,
     pub(super) options: LakeOptions,
     tables: Mutex<BTreeMap<TableName, Arc<TableSlot>>>,
-    /// Files written since the last synchronisation.
-    pub(super) unsynced: Mutex<BTreeSet<PathBuf>>,
     /// Folders whose own names are on the disk.
     synced_folders: Mutex<BTreeSet<PathBuf>>,
     /// Shared by all sessions, so that what is known of a file is read once.
@@ -117,7 +115,6 @@ impl Lake {
             folder,
             options,
             tables: Mutex::default(),
-            unsynced: Mutex::default(),
             synced_folders: Mutex::default(),
             runtime: Arc::default(),
         };
@@ -157,17 +154,6 @@ impl Lake {
         let slot = self.inner.existing(table)?;
         let mut writing = slot.writing.lock().await;
         Ok(slot.ledger(&mut writing).await?.version_as_of(as_of))
-    }
-
-    /// Synchronises everything written since the last call to the disk. Nothing to do where every
-    /// append already does so, or on an object store.
-    pub async fn sync(&self) -> Result<(), LakeError> {
-        let files = std::mem::take(&mut *lock(&self.inner.unsynced));
-        let done = self.sync_files(files.clone()).await;
-        if done.is_err() {
-            lock(&self.inner.unsynced).extend(files);
-        }
-        done
     }
 
     /// Synchronises files, then the folders that hold them; folders further up where they may be
