@@ -14,6 +14,7 @@ pub mod recording;
 pub mod reference;
 pub mod report_step;
 pub mod settings;
+pub mod step_list;
 pub mod steps;
 pub mod summary;
 pub mod world;

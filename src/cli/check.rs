@@ -16,7 +16,7 @@ use crate::desk::demo::DemoMark;
 use crate::desk::files::{self, Origin};
 use crate::desk::home::Home;
 use crate::desk::settings::{BrokerKind, OrderMode, Settings};
-use crate::desk::{faults_error, reference, world};
+use crate::desk::{faults_error, reference, step_list};
 use crate::journal::Journal;
 use crate::market::sessions::{FIRST_DATE, LAST_DATE, Venue};
 use crate::market::{Clock as _, Timestamp, WallClock};
@@ -164,7 +164,7 @@ fn jobs_found(set: &Files) -> Found {
 }
 
 fn pipelines_found(set: &Files) -> Found {
-    match read_pipelines(set, &world::STEPS) {
+    match read_pipelines(set, &step_list::STEPS) {
         Ok(pipelines) => Found::Sound(format!("{} pipelines", pipelines.len())),
         Err(faults) => Found::Faulty(faults.iter().map(ToString::to_string).collect()),
     }

@@ -2,7 +2,7 @@
 //! drives each event to its end before the next.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,56 +11,24 @@ use chrono::NaiveDate;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 
-use crate::broker::Feed;
 use crate::broker::paper::PaperBroker;
 use crate::exchange::DividendRow;
-use crate::ingest::{
-    AccountStep, ChainWindow, ChainsStep, FuturesStep, Known, RatesStep, ReferenceStep,
-    UnderlyingsStep,
-};
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
 use crate::market::clock::Stopwatch;
 use crate::market::sessions::{Calendar, Venue};
-use crate::market::{Clock as _, Symbol, Timestamp, Usd, VirtualClock};
+use crate::market::{Clock as _, Timestamp, Usd, VirtualClock};
 use crate::pipeline::model::hex;
 use crate::pipeline::step::read_pipelines;
 use crate::pipeline::{
-    Catalogue, FileFault, Files, Flush, Flusher, LiveTables, Numbering, Phase, Pipeline, Run, Step,
-    StepContext,
+    Catalogue, FileFault, Files, Flusher, LiveTables, Numbering, Pipeline, Run, Step, StepContext,
 };
 use crate::pipeline::{Sequence, Shared, deliver, ops_stamp};
 use crate::schedule::Occurrence;
-use crate::trade::{
-    Task, TradeSettings, Trader, TraderParts, TraderStep, Transmission, WorkParameters, shared,
-};
+use crate::trade::{TradeSettings, Trader, TraderParts, Transmission, WorkParameters, shared};
 
-use super::report_step::ReportStep;
 use super::settings::{OrderMode, Settings};
-use super::steps::{AuditStep, BuildStep, CheckpointStep, FlushStep};
-
-/// Names of all steps, as pipelines write them.
-pub const STEPS: [&str; 19] = [
-    "audit.cross",
-    "build.close",
-    "build.silver",
-    "build.sweep",
-    "flush.bronze",
-    "flush.derived",
-    "ingest.account",
-    "ingest.chains",
-    "ingest.futures",
-    "ingest.rates",
-    "ingest.reference",
-    "ingest.underlyings",
-    "journal.peaks",
-    "journal.publish",
-    "lake.checkpoint",
-    "report.daily",
-    "trade.act",
-    "trade.observe",
-    "trade.reconcile",
-];
+use super::step_list::{STEPS, StepParts};
 
 /// The files of a home, read and checked.
 pub struct Plans {
@@ -378,120 +346,4 @@ fn trade_settings(plans: &Plans, pace: Pace) -> anyhow::Result<TradeSettings> {
         settings_hash: settings.hash.clone(),
         sql_hash: hex(&hash.finalize()),
     })
-}
-
-struct StepParts<'a> {
-    plans: &'a Plans,
-    files: &'a Files,
-    broker: &'a Shared<PaperBroker>,
-    sequence: &'a Shared<Sequence>,
-    trader: &'a Shared<Trader<PaperBroker>>,
-    flusher: &'a Flusher,
-    handle: &'a tokio::runtime::Handle,
-    chains_taken_at: &'a Rc<Cell<Option<Timestamp>>>,
-    reports: &'a std::path::Path,
-}
-
-impl StepParts<'_> {
-    fn build(&self) -> anyhow::Result<BTreeMap<&'static str, Box<dyn Step>>> {
-        let mut steps = self.ingest();
-        let hashes = self
-            .plans
-            .catalogue
-            .models
-            .iter()
-            .map(|model| (model.path.clone(), model.sql_hash()))
-            .collect::<BTreeMap<_, _>>();
-        for (name, phase) in [
-            ("build.silver", Phase::Silver),
-            ("build.sweep", Phase::Sweep),
-            ("build.close", Phase::Close),
-        ] {
-            steps.insert(name, Box::new(BuildStep { phase, sql_hashes: hashes.clone() }));
-        }
-        for (name, which) in [("flush.bronze", Flush::Bronze), ("flush.derived", Flush::Derived)] {
-            steps.insert(name, Box::new(FlushStep { flusher: self.flusher.clone(), which }));
-        }
-        for (name, task) in [
-            ("journal.peaks", Task::Peaks),
-            ("journal.publish", Task::Publish),
-            ("trade.act", Task::Act),
-            ("trade.observe", Task::Observe),
-            ("trade.reconcile", Task::Reconcile),
-        ] {
-            steps.insert(name, Box::new(TraderStep { trader: Rc::clone(self.trader), task }));
-        }
-        let audits = self.plans.catalogue.cross_audits().cloned().map(Arc::new).collect();
-        steps.insert("audit.cross", Box::new(AuditStep { runtime: self.handle.clone(), audits }));
-        steps.insert("lake.checkpoint", Box::new(CheckpointStep { runtime: self.handle.clone() }));
-        let report = ReportStep::new(
-            self.handle.clone(),
-            self.files,
-            &self.broker.borrow().description(),
-            self.reports.to_owned(),
-        )?;
-        steps.insert("report.daily", Box::new(report));
-        Ok(steps)
-    }
-
-    fn ingest(&self) -> BTreeMap<&'static str, Box<dyn Step>> {
-        let universe = &self.plans.settings.universe;
-        let symbols: Vec<Symbol> = universe.symbols.iter().map(|name| Symbol::new(name)).collect();
-        let roots: Vec<Symbol> = universe.futures.iter().map(|name| Symbol::new(name)).collect();
-        let bar_symbols = symbols.iter().chain(&roots).cloned().collect();
-        let (feed, sequence) = (self.broker, self.sequence);
-        let mut steps: BTreeMap<&'static str, Box<dyn Step>> = BTreeMap::new();
-        steps.insert(
-            "ingest.reference",
-            Box::new(ReferenceStep {
-                feed: Rc::clone(feed),
-                sequence: Rc::clone(sequence),
-                bar_symbols,
-                delivered: BTreeSet::new(),
-            }),
-        );
-        steps.insert(
-            "ingest.rates",
-            Box::new(RatesStep {
-                feed: Rc::clone(feed),
-                sequence: Rc::clone(sequence),
-                last: Vec::new(),
-            }),
-        );
-        steps.insert(
-            "ingest.underlyings",
-            Box::new(UnderlyingsStep {
-                feed: Rc::clone(feed),
-                sequence: Rc::clone(sequence),
-                symbols: symbols.clone(),
-            }),
-        );
-        steps.insert(
-            "ingest.futures",
-            Box::new(FuturesStep { feed: Rc::clone(feed), sequence: Rc::clone(sequence), roots }),
-        );
-        steps.insert(
-            "ingest.account",
-            Box::new(AccountStep { broker: Rc::clone(feed), sequence: Rc::clone(sequence) }),
-        );
-        steps.insert(
-            "ingest.chains",
-            Box::new(ChainsStep {
-                broker: Rc::clone(feed),
-                sequence: Rc::clone(sequence),
-                symbols,
-                window: ChainWindow {
-                    dte_targets: universe.dte_targets.clone(),
-                    put_below_spot_ratio: universe.put_below_spot_ratio,
-                    call_above_spot_ratio: universe.call_above_spot_ratio,
-                    both_around_spot_ratio: universe.both_around_spot_ratio,
-                    strike_spacing_ratio: universe.strike_spacing_ratio,
-                },
-                described: BTreeSet::new(),
-                taken_at: Rc::clone(self.chains_taken_at),
-                known: Known::default(),
-            }),
-        );
-        steps
-    }
 }

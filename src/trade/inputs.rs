@@ -1,13 +1,13 @@
 //! What the gate reads beside the order, gathered anew before each verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Duration, NaiveDate};
 
 use crate::broker::{Broker, Feed};
 use crate::journal::{LegRow, OrderRow, StrategyRow, StrategyState};
 use crate::market::sessions::Venue;
-use crate::market::{SecurityKind, Symbol, Timestamp, Usd};
+use crate::market::{ConId, SecurityKind, Symbol, Timestamp, Usd};
 use crate::pipeline::StepContext;
 use crate::risk::{
     AccountView, Activity, AssignedNotional, Book, BookStrategy, BreakerLevel, Fate, GateInputs,
@@ -101,10 +101,10 @@ impl<B: Broker + Feed> Trader<B> {
         legs: &[Leg],
     ) -> anyhow::Result<Gathered> {
         let now = context.run.as_of;
-        let market = market_view(context)?;
         let strategies = self.journal.borrow().strategies()?;
         let all_legs = self.journal.borrow().legs()?;
         let held: Vec<LegRow> = all_legs.iter().filter(|leg| leg.quantity != 0).cloned().collect();
+        let market = market_view(context, &self.in_question(&held, legs))?;
         let book = self.book(&strategies, &held, context.run.session_date);
         let account = self.broker.borrow().account().ok();
         let grid = self.grid((&book, legs), &market, now);
@@ -125,6 +125,13 @@ impl<B: Broker + Feed> Trader<B> {
             book,
             grid,
         })
+    }
+
+    /// The contracts that the gate looks at: what is held, what works, and the order's own.
+    fn in_question(&self, held: &[LegRow], legs: &[Leg]) -> BTreeSet<ConId> {
+        let works = self.working.values().flat_map(|working| &working.mandate.proposed().legs);
+        let named = works.chain(legs).map(|leg| leg.instrument.conid());
+        named.chain(held.iter().map(|leg| leg.conid)).collect()
     }
 
     fn book(&self, strategies: &[StrategyRow], held: &[LegRow], today: NaiveDate) -> Book {

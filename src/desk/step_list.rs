@@ -1,0 +1,162 @@
+//! The step list: every step of the desk by the name that pipelines give it, and what it is built
+//! from.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::broker::Feed as _;
+use crate::broker::paper::PaperBroker;
+use crate::ingest::{
+    AccountStep, ChainWindow, ChainsStep, FuturesStep, Known, RatesStep, ReferenceStep,
+    UnderlyingsStep,
+};
+use crate::market::{Symbol, Timestamp};
+use crate::pipeline::{Files, Flush, Flusher, Phase, Sequence, Shared, Step};
+use crate::trade::{Task, Trader, TraderStep};
+
+use super::report_step::ReportStep;
+use super::steps::{AuditStep, BuildStep, CheckpointStep, FlushStep};
+use super::world::Plans;
+
+/// Names of all steps, as pipelines write them.
+pub const STEPS: [&str; 19] = [
+    "audit.cross",
+    "build.close",
+    "build.silver",
+    "build.sweep",
+    "flush.bronze",
+    "flush.derived",
+    "ingest.account",
+    "ingest.chains",
+    "ingest.futures",
+    "ingest.rates",
+    "ingest.reference",
+    "ingest.underlyings",
+    "journal.peaks",
+    "journal.publish",
+    "lake.checkpoint",
+    "report.daily",
+    "trade.act",
+    "trade.observe",
+    "trade.reconcile",
+];
+
+/// What the steps are built from.
+pub(super) struct StepParts<'a> {
+    pub(super) plans: &'a Plans,
+    pub(super) files: &'a Files,
+    pub(super) broker: &'a Shared<PaperBroker>,
+    pub(super) sequence: &'a Shared<Sequence>,
+    pub(super) trader: &'a Shared<Trader<PaperBroker>>,
+    pub(super) flusher: &'a Flusher,
+    pub(super) handle: &'a tokio::runtime::Handle,
+    pub(super) chains_taken_at: &'a Rc<Cell<Option<Timestamp>>>,
+    pub(super) reports: &'a std::path::Path,
+}
+
+impl StepParts<'_> {
+    /// Every step, under its name.
+    pub(super) fn build(&self) -> anyhow::Result<BTreeMap<&'static str, Box<dyn Step>>> {
+        let mut steps = self.ingest();
+        let hashes = self
+            .plans
+            .catalogue
+            .models
+            .iter()
+            .map(|model| (model.path.clone(), model.sql_hash()))
+            .collect::<BTreeMap<_, _>>();
+        for (name, phase) in [
+            ("build.silver", Phase::Silver),
+            ("build.sweep", Phase::Sweep),
+            ("build.close", Phase::Close),
+        ] {
+            steps.insert(name, Box::new(BuildStep { phase, sql_hashes: hashes.clone() }));
+        }
+        for (name, which) in [("flush.bronze", Flush::Bronze), ("flush.derived", Flush::Derived)] {
+            steps.insert(name, Box::new(FlushStep { flusher: self.flusher.clone(), which }));
+        }
+        for (name, task) in [
+            ("journal.peaks", Task::Peaks),
+            ("journal.publish", Task::Publish),
+            ("trade.act", Task::Act),
+            ("trade.observe", Task::Observe),
+            ("trade.reconcile", Task::Reconcile),
+        ] {
+            steps.insert(name, Box::new(TraderStep { trader: Rc::clone(self.trader), task }));
+        }
+        let audits = self.plans.catalogue.cross_audits().cloned().map(Arc::new).collect();
+        steps.insert("audit.cross", Box::new(AuditStep { runtime: self.handle.clone(), audits }));
+        steps.insert("lake.checkpoint", Box::new(CheckpointStep { runtime: self.handle.clone() }));
+        let report = ReportStep::new(
+            self.handle.clone(),
+            self.files,
+            &self.broker.borrow().description(),
+            self.reports.to_owned(),
+        )?;
+        steps.insert("report.daily", Box::new(report));
+        Ok(steps)
+    }
+
+    fn ingest(&self) -> BTreeMap<&'static str, Box<dyn Step>> {
+        let universe = &self.plans.settings.universe;
+        let symbols: Vec<Symbol> = universe.symbols.iter().map(|name| Symbol::new(name)).collect();
+        let roots: Vec<Symbol> = universe.futures.iter().map(|name| Symbol::new(name)).collect();
+        let bar_symbols = symbols.iter().chain(&roots).cloned().collect();
+        let (feed, sequence) = (self.broker, self.sequence);
+        let mut steps: BTreeMap<&'static str, Box<dyn Step>> = BTreeMap::new();
+        steps.insert(
+            "ingest.reference",
+            Box::new(ReferenceStep {
+                feed: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                bar_symbols,
+                delivered: BTreeSet::new(),
+            }),
+        );
+        steps.insert(
+            "ingest.rates",
+            Box::new(RatesStep {
+                feed: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                last: Vec::new(),
+            }),
+        );
+        steps.insert(
+            "ingest.underlyings",
+            Box::new(UnderlyingsStep {
+                feed: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                symbols: symbols.clone(),
+            }),
+        );
+        steps.insert(
+            "ingest.futures",
+            Box::new(FuturesStep { feed: Rc::clone(feed), sequence: Rc::clone(sequence), roots }),
+        );
+        steps.insert(
+            "ingest.account",
+            Box::new(AccountStep { broker: Rc::clone(feed), sequence: Rc::clone(sequence) }),
+        );
+        steps.insert(
+            "ingest.chains",
+            Box::new(ChainsStep {
+                broker: Rc::clone(feed),
+                sequence: Rc::clone(sequence),
+                symbols,
+                window: ChainWindow {
+                    dte_targets: universe.dte_targets.clone(),
+                    put_below_spot_ratio: universe.put_below_spot_ratio,
+                    call_above_spot_ratio: universe.call_above_spot_ratio,
+                    both_around_spot_ratio: universe.both_around_spot_ratio,
+                    strike_spacing_ratio: universe.strike_spacing_ratio,
+                },
+                described: BTreeSet::new(),
+                taken_at: Rc::clone(self.chains_taken_at),
+                known: Known::default(),
+            }),
+        );
+        steps
+    }
+}
