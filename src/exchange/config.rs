@@ -95,10 +95,9 @@ impl ExchangeConfig {
     /// The paper account as shipped: pessimistic on fills, IB's published prices on fees.
     ///
     /// Sources: DESK sections 5, 6 and 12 for the account, the fill rules and the exercise rules.
-    /// The hazard and assignment rates are assumptions, chosen against the customer: in a calm
-    /// market that stands still, a four-leg combo a third of the way from mid to natural is offered
-    /// a fill about once in five minutes, and takes it in three cases of ten; where the market has
-    /// just moved against the order it takes it always. IB liquidates without a margin call; the
+    /// The hazard and assignment rates are assumptions, chosen against the customer: of the orders
+    /// that ten days of the demo (seed 1, 2026-11-25) worked to open a condor, 6 filled and 136 did
+    /// not. IB liquidates without a margin call; the
     /// two minutes of grace are this exchange's guard against single quotes.
     pub fn shipped(seed: u64) -> Self {
         Self {
