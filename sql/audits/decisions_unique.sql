@@ -1,5 +1,6 @@
 -- about: A decision is made once, and a subject gets one decision a run.
 -- audit: table
+-- sessions: 1
 with
 clock as (
     select * from run

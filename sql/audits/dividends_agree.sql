@@ -1,5 +1,6 @@
 -- about: The dated dividends to an expiry agree with the parity forward of American options near the session's close. Where the underlying was quoted, forward discounted plus dividends is that quote. Where it was not, the daily close lies among what the sweeps of five minutes around it say, for the close is no instant of a sweep; that needs sweeps on both sides. The error is that of the quotes behind the forward and of the published rate; American puts are worth more than European ones, so that the forward may look low by a tenth of the interest to expiry. An expiry without a forward of its own or without known dividends is not judged: no entry is made there.
 -- audit: table
+-- sessions: 1
 with
 clock as (
     select * from run

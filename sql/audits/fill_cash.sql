@@ -1,5 +1,6 @@
 -- about: The cash of all that moves a position (trade, delivery, settlement, expiry) is quantity x price x multiplier, turned round, less commission, to the cent; a future moves only its commission.
 -- audit: table
+-- sessions: 1
 with
 clock as (
     select * from run

@@ -1,5 +1,6 @@
 -- about: Every order of the session that went past proposal has stored checks; what was admitted has no refusal in its first verdict, which admitted it; what was denied has one in its last, or says why.
 -- audit: table
+-- sessions: 1
 with
 clock as (
     select * from run

@@ -43,58 +43,28 @@ strikes as (
         sweep_key,
         expiry_date,
         cast(strike_usd as double) as strike,
-        min(exercise_style) as exercise_style,
-        max(years) as years,
-        max(received_at) as received_at,
-        max(session_date) as session_date,
-        max(case when option_right = 'C' then cast(mid as double) end) as call_mid,
-        max(case when option_right = 'P' then cast(mid as double) end) as put_mid,
+        max(case when option_right = 'C' then cast(mid as double) end)
+        - max(case when option_right = 'P' then cast(mid as double) end) as gap,
         sum(cast(ask - bid as double)) / 2 as half_spreads
     from quotes
     group by symbol, sweep_key, expiry_date, strike_usd
-),
-rated as (
-    select
-        strikes.*,
-        strikes.call_mid - strikes.put_mid as gap,
-        case
-            when strikes.expiry_date <= curve.maturity_date or curve.next_date is null
-                then curve.rate
-            else curve.rate + (curve.next_rate - curve.rate)
-                * cast(strikes.expiry_date - curve.maturity_date as double)
-                / cast(curve.next_date - curve.maturity_date as double)
-        end as rate
-    from strikes
-    left join curve
-        on (curve.previous_date is null or strikes.expiry_date >= curve.maturity_date)
-        and (curve.next_date is null or strikes.expiry_date < curve.next_date)
 ),
 placed as (
     select
         *,
         row_number() over (
             partition by symbol, sweep_key, expiry_date
-            order by case when gap is null then 1 else 0 end, abs(gap), strike
+            order by abs(gap), strike
         ) as nearness
-    from rated
+    from strikes
+    where gap is not null
 ),
 near as (
-    select
-        placed.*,
-        settings.parity_pairs_min as pairs_min,
-        settings.parity_spot_age_seconds_max as age_seconds_max,
-        case
-            when placed.nearness <= settings.parity_pairs_max
-                then placed.strike + exp(placed.rate * placed.years) * placed.gap
-        end as forward,
-        case
-            when placed.nearness <= settings.parity_pairs_max and placed.gap is not null
-                then placed.half_spreads
-        end as error
+    select placed.*
     from settings
-    cross join placed
+    inner join placed on placed.nearness <= settings.parity_pairs_max
 ),
-expiries as (
+listed as (
     select
         symbol,
         sweep_key,
@@ -102,14 +72,51 @@ expiries as (
         min(exercise_style) as exercise_style,
         max(years) as years,
         max(received_at) as received_at,
-        max(session_date) as session_date,
-        max(rate) as rate,
-        case when count(forward) >= max(pairs_min) then median(forward) end as forward,
-        median(error) as forward_error_usd,
-        count(forward) as pairs,
-        max(age_seconds_max) as age_seconds_max
-    from near
+        max(session_date) as session_date
+    from quotes
     group by symbol, sweep_key, expiry_date
+),
+rated as (
+    select
+        listed.*,
+        settings.parity_pairs_min as pairs_min,
+        settings.parity_spot_age_seconds_max as age_seconds_max,
+        case
+            when listed.expiry_date <= curve.maturity_date or curve.next_date is null
+                then curve.rate
+            else curve.rate + (curve.next_rate - curve.rate)
+                * cast(listed.expiry_date - curve.maturity_date as double)
+                / cast(curve.next_date - curve.maturity_date as double)
+        end as rate
+    from settings
+    cross join listed
+    left join curve
+        on (curve.previous_date is null or listed.expiry_date >= curve.maturity_date)
+        and (curve.next_date is null or listed.expiry_date < curve.next_date)
+),
+expiries as (
+    select
+        rated.symbol,
+        rated.sweep_key,
+        rated.expiry_date,
+        max(rated.exercise_style) as exercise_style,
+        max(rated.years) as years,
+        max(rated.received_at) as received_at,
+        max(rated.session_date) as session_date,
+        max(rated.rate) as rate,
+        case
+            when count(near.gap) >= max(rated.pairs_min)
+                then median(near.strike + exp(rated.rate * rated.years) * near.gap)
+        end as forward,
+        median(near.half_spreads) as forward_error_usd,
+        count(near.gap) as pairs,
+        max(rated.age_seconds_max) as age_seconds_max
+    from rated
+    left join near
+        on rated.symbol = near.symbol
+        and rated.sweep_key = near.sweep_key
+        and rated.expiry_date = near.expiry_date
+    group by rated.symbol, rated.sweep_key, rated.expiry_date
 ),
 known_dividends as (
     select

@@ -48,7 +48,14 @@ impl Typed {
             days: self.days,
             scenario: self.scenario,
         };
-        println!("deltadesk demo: {} days of {}, seed {}", order.days, order.market, order.seed);
+        let most = match order.market {
+            MarketChoice::Recorded(_) => "at most ",
+            MarketChoice::Synthetic | MarketChoice::Fair => "",
+        };
+        println!(
+            "deltadesk demo: {most}{} days of {}, seed {}",
+            order.days, order.market, order.seed
+        );
         println!("home: {}", home.root().display());
         println!();
         println!("{}", heading());

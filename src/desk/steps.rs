@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::lake::arrow::array::RecordBatch;
 use crate::lake::arrow::compute::concat_batches;
-use crate::lake::{Cell, Lake, Rows, TableName, narrowed_to_sessions, tables_read};
+use crate::lake::{Cell, Lake, Rows, SessionContext, TableName, narrowed_to_sessions, tables_read};
 use crate::market::clock::Stopwatch;
 use crate::pipeline::audit::first_row;
 use crate::pipeline::catalogue::{Audit, AuditSpan};
@@ -111,12 +111,14 @@ impl Step for AuditStep {
 impl AuditStep {
     /// The offending rows of each audit, in the order of the audits.
     async fn all_offenders(&self, lake: &Lake, run: &Run) -> anyhow::Result<Vec<RecordBatch>> {
+        let pinned = lake.session_at(Some(run.as_of)).await?;
+        crate::pipeline::run::register_run(pinned.context(), run)?;
         let mut tasks = JoinSet::new();
         for (place, audit) in self.audits.iter().enumerate() {
-            let (lake, audit, run) = (lake.clone(), Arc::clone(audit), run.clone());
+            let (pinned, audit, run) = (pinned.context().clone(), Arc::clone(audit), run.clone());
             tasks.spawn(async move {
                 let stopwatch = Stopwatch::start();
-                let found = offending_rows(&lake, &audit, &run)
+                let found = offending_rows(&pinned, &audit, &run)
                     .await
                     .with_context(|| format!("{}: the audit cannot run", audit.path));
                 let duration_ms = stopwatch.elapsed_seconds() * 1e3;
@@ -133,17 +135,23 @@ impl AuditStep {
     }
 }
 
-async fn offending_rows(lake: &Lake, audit: &Audit, run: &Run) -> anyhow::Result<RecordBatch> {
-    let pinned = lake.session_at(Some(run.as_of)).await?;
-    let session = match audit.span {
-        AuditSpan::History => pinned.context().clone(),
-        AuditSpan::TwoSessions => {
-            let sessions = (run.previous_session_date, run.session_date);
-            let tables = tables_read(&pinned, &audit.sql)?;
-            narrowed_to_sessions(&pinned, &tables, sessions).await?
+async fn offending_rows(
+    pinned: &SessionContext,
+    audit: &Audit,
+    run: &Run,
+) -> anyhow::Result<RecordBatch> {
+    let sessions = match audit.span {
+        AuditSpan::History => None,
+        AuditSpan::OneSession => Some((run.session_date, run.session_date)),
+        AuditSpan::TwoSessions => Some((run.previous_session_date, run.session_date)),
+    };
+    let session = match sessions {
+        None => pinned.clone(),
+        Some(sessions) => {
+            let tables = tables_read(pinned, &audit.sql)?;
+            narrowed_to_sessions(pinned, &tables, sessions).await?
         }
     };
-    crate::pipeline::run::register_run(&session, run)?;
     let frame = session.sql(&audit.sql).await?;
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
     Ok(concat_batches(&schema, &frame.collect().await?)?)

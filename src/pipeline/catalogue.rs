@@ -31,6 +31,8 @@ pub enum AuditGrain {
 pub enum AuditSpan {
     /// Every session.
     History,
+    /// The session that closes.
+    OneSession,
     /// The session that closes and the one before it: what was judged then stays judged.
     TwoSessions,
 }
@@ -116,9 +118,11 @@ impl Audit {
         };
         let span = match header.get("sessions").map(String::as_str) {
             None => AuditSpan::History,
+            Some("1") if table.is_none() => AuditSpan::OneSession,
             Some("2") if table.is_none() => AuditSpan::TwoSessions,
             Some(_) => {
-                let fault = "an audit across tables may say `-- sessions: 2`, another says nothing";
+                let fault = "an audit across tables may say `-- sessions: 1` or `2`, \
+                             another says nothing";
                 return Err(FileFault::new(path, 1, fault));
             }
         };
