@@ -13,6 +13,7 @@ pub mod live;
 pub mod model;
 pub mod model_test;
 pub mod retention;
+mod round;
 pub mod run;
 mod slot;
 pub mod step;

@@ -26,9 +26,14 @@ fills as (
         fills.execution_kind,
         fills.conid,
         fills.symbol,
-        fills.security_kind,
         contracts.option_right,
         contracts.expiry_date,
+        case
+            when fills.security_kind in ('STK', 'FUT') then fills.security_kind
+            when fills.security_kind <> 'OPT' then 'unknown'
+            when contracts.option_right is null or contracts.expiry_date is null then 'unknown'
+            else 'OPT'
+        end as kind,
         fills.quantity,
         fills.executed_at,
         fills.ingest_seq,
@@ -92,39 +97,52 @@ shares as (
         ) as share
     from taken
 ),
+snapshots as (
+    select
+        positions.sweep_id,
+        positions.symbol,
+        positions.option_right,
+        positions.expiry_date,
+        case
+            when positions.security_kind in ('STK', 'FUT') then positions.security_kind
+            when positions.security_kind <> 'OPT' then 'unknown'
+            when positions.option_right is null or positions.expiry_date is null then 'unknown'
+            else 'OPT'
+        end as kind,
+        positions.quantity,
+        positions.received_at
+    from silver.positions
+    inner join clock on positions.session_date = clock.session_date
+),
+scopes as (
+    select 'account' as scope
+    union all
+    select 'strategy' as scope
+),
 moves as (
     select
-        'account' as scope,
-        'account' as subject_id,
-        symbol,
-        security_kind,
-        option_right,
-        expiry_date,
-        quantity,
-        executed_at,
-        group_key
-    from fills
-    union all
-    select
-        'strategy' as scope,
-        strategy_id as subject_id,
-        symbol,
-        security_kind,
-        option_right,
-        expiry_date,
-        quantity,
-        executed_at,
-        group_key
-    from fills
-    where execution_kind = 'trade' and strategy_id is not null
+        scopes.scope,
+        case when scopes.scope = 'account' then 'account' else fills.strategy_id end
+            as subject_id,
+        fills.symbol,
+        fills.option_right,
+        fills.expiry_date,
+        fills.kind,
+        fills.quantity,
+        fills.executed_at,
+        fills.group_key
+    from scopes
+    inner join fills
+        on scopes.scope = 'account'
+        or (fills.execution_kind = 'trade' and fills.strategy_id is not null)
     union all
     select
         'strategy' as scope,
         shares.strategy_id as subject_id,
         fills.symbol,
-        fills.security_kind,
         fills.option_right,
         fills.expiry_date,
+        fills.kind,
         case
             when fills.exec_id = shares.exec_id
                 then case when fills.quantity > 0 then shares.share else -shares.share end
@@ -140,67 +158,54 @@ moves as (
     union all
     select
         'snapshot' as scope,
-        positions.sweep_id as subject_id,
-        positions.symbol,
-        positions.security_kind,
-        positions.option_right,
-        positions.expiry_date,
-        positions.quantity,
-        positions.received_at as executed_at,
-        '' as group_key
-    from silver.positions
-    inner join clock on positions.session_date = clock.session_date
-),
-unknown as (
-    select
-        scope,
-        subject_id,
+        sweep_id as subject_id,
         symbol,
         option_right,
         expiry_date,
-        executed_at,
-        group_key,
-        quantity as options,
-        0 as shares
-    from moves
-    where (security_kind = 'OPT' and (option_right is null or expiry_date is null))
-        or security_kind not in ('OPT', 'STK', 'FUT')
+        kind,
+        quantity,
+        received_at as executed_at,
+        '' as group_key
+    from snapshots
+),
+named as (
+    select symbol, option_right, expiry_date, kind from fills
+    union all
+    select symbol, option_right, expiry_date, kind from snapshots
 ),
 levels as (
     select distinct
-        scope,
-        subject_id,
-        symbol,
-        option_right,
-        expiry_date
-    from moves
-    where security_kind = 'OPT'
+        coalesce(symbol, '') as symbol,
+        case when kind = 'OPT' then option_right end as option_right,
+        case when kind = 'OPT' then expiry_date end as expiry_date,
+        kind
+    from named
+    where kind in ('OPT', 'unknown')
 ),
 steps as (
     select
-        levels.scope,
-        levels.subject_id,
+        moves.scope,
+        moves.subject_id,
         levels.symbol,
         levels.option_right,
         levels.expiry_date,
+        levels.kind,
         moves.executed_at,
         moves.group_key,
-        sum(case when moves.security_kind = 'OPT' then moves.quantity else 0 end) as options,
-        sum(case when moves.security_kind = 'STK' then moves.quantity else 0 end) as shares
+        sum(case when moves.kind <> 'STK' then moves.quantity else 0 end) as options,
+        sum(case when moves.kind = 'STK' then moves.quantity else 0 end) as shares
     from levels
-    inner join moves
-        on levels.scope = moves.scope
-        and levels.subject_id = moves.subject_id
-        and levels.symbol = moves.symbol
-    where (
-        moves.security_kind = 'OPT'
-        and moves.option_right = levels.option_right
-        and moves.expiry_date >= levels.expiry_date
-    )
-    or (moves.security_kind = 'STK' and levels.option_right = 'C')
+    inner join moves on levels.symbol = coalesce(moves.symbol, '')
+    where (levels.kind = 'unknown' and moves.kind = 'unknown')
+        or (
+            moves.kind = 'OPT'
+            and moves.option_right = levels.option_right
+            and moves.expiry_date >= levels.expiry_date
+        )
+        or (moves.kind = 'STK' and levels.option_right = 'C')
     group by
-        levels.scope, levels.subject_id, levels.symbol, levels.option_right,
-        levels.expiry_date, moves.executed_at, moves.group_key
+        moves.scope, moves.subject_id, levels.symbol, levels.option_right,
+        levels.expiry_date, levels.kind, moves.executed_at, moves.group_key
 ),
 sums as (
     select
@@ -209,6 +214,7 @@ sums as (
         symbol,
         option_right,
         expiry_date,
+        kind,
         executed_at,
         group_key,
         sum(options) over level as options,
@@ -218,11 +224,6 @@ sums as (
         partition by scope, subject_id, symbol, option_right, expiry_date
         order by executed_at, group_key
     )
-),
-offending as (
-    select * from sums where options + floor(greatest(shares, 0) / 100.0) < 0
-    union all
-    select * from unknown
 )
 select
     scope,
@@ -234,5 +235,6 @@ select
     group_key,
     options,
     shares
-from offending
+from sums
+where kind = 'unknown' or options + floor(greatest(shares, 0) / 100.0) < 0
 order by executed_at, group_key, scope, subject_id, symbol, option_right, expiry_date

@@ -108,7 +108,7 @@ impl PartitionStream for Contents {
 }
 
 /// A query planned once, run again and again over the current rows of its live tables.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PreparedQuery {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,

@@ -148,9 +148,10 @@ fn parse_contract(path: &str, text: &str) -> Result<Contract, FileFault> {
     Ok(Contract { spec, live, key })
 }
 
-/// The order in which models can run: a model after every model whose table it reads. A table may
-/// read its own earlier rows. A cycle is a fault that names the models in it.
-pub fn lineage(session: &SessionContext, models: &[Model]) -> anyhow::Result<Vec<usize>> {
+/// The order in which models can run, in rounds: a model after every model whose table it reads, so
+/// that those of one round wait for nothing of each other. A table may read its own earlier rows.
+/// A cycle is a fault that names the models in it.
+pub fn lineage(session: &SessionContext, models: &[Model]) -> anyhow::Result<Vec<Vec<usize>>> {
     let mut waits: Vec<BTreeSet<TableName>> = Vec::with_capacity(models.len());
     let made: BTreeSet<TableName> = models.iter().map(|model| model.table.clone()).collect();
     for model in models {
@@ -160,7 +161,7 @@ pub fn lineage(session: &SessionContext, models: &[Model]) -> anyhow::Result<Vec
         reads.retain(|table| made.contains(table));
         waits.push(reads);
     }
-    let mut order = Vec::with_capacity(models.len());
+    let mut rounds = Vec::new();
     let mut left: BTreeSet<usize> = (0..models.len()).collect();
     while !left.is_empty() {
         let unmade: BTreeSet<&TableName> =
@@ -185,12 +186,10 @@ pub fn lineage(session: &SessionContext, models: &[Model]) -> anyhow::Result<Vec
                 stuck.join(", ")
             );
         }
-        for index in ready {
-            left.remove(&index);
-            order.push(index);
-        }
+        left.retain(|index| !ready.contains(index));
+        rounds.push(ready);
     }
-    Ok(order)
+    Ok(rounds)
 }
 
 impl Catalogue {

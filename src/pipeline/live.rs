@@ -21,6 +21,7 @@ use super::audit::{AuditOutcome, PendingAudits};
 use super::catalogue::Catalogue;
 use super::model::{Kind, Model, Retention, Role};
 use super::retention::roll_session;
+use super::round::{Answer, side_by_side};
 use super::run::{Params, Run, run_row, run_schema};
 use super::slot::{Slot, Storage, conform, names_and_types, nullable};
 
@@ -79,7 +80,8 @@ pub struct LiveTables {
     params_table: Option<(SchemaRef, Arc<LiveTable>)>,
     slots: BTreeMap<TableName, Slot>,
     contracts: BTreeMap<TableName, TableSpec>,
-    planned: Vec<Planned>,
+    /// In the order of their lineage; models of one round wait for nothing of each other.
+    rounds: Vec<Vec<Planned>>,
 }
 
 impl LiveTables {
@@ -94,7 +96,7 @@ impl LiveTables {
             params_table: None,
             slots: BTreeMap::new(),
             contracts: BTreeMap::new(),
-            planned: Vec::new(),
+            rounds: Vec::new(),
         };
         tables.session.register_table("run", run_table)?;
         tables.register_params(params)?;
@@ -105,10 +107,11 @@ impl LiveTables {
             tables.register(name, slot)?;
             tables.contracts.insert(name.clone(), contract.spec.clone());
         }
-        for index in super::catalogue::lineage(&tables.session, &catalogue.models)? {
-            if let Some(model) = catalogue.models.get(index) {
-                tables.plan(model, catalogue)?;
-            }
+        for round in super::catalogue::lineage(&tables.session, &catalogue.models)? {
+            let models = round.iter().filter_map(|index| catalogue.models.get(*index));
+            let planned = models.map(|model| tables.plan(model, catalogue));
+            let planned = planned.collect::<anyhow::Result<Vec<Planned>>>()?;
+            tables.rounds.push(planned);
         }
         Ok(tables)
     }
@@ -167,15 +170,16 @@ impl LiveTables {
     pub fn run_alone(&mut self, path: &str, run: &Run) -> anyhow::Result<RecordBatch> {
         self.set_run(run)?;
         let planned = self
-            .planned
-            .iter_mut()
+            .rounds
+            .iter()
+            .flatten()
             .find(|planned| planned.model.path == path)
             .ok_or_else(|| anyhow!("{path} is no model"))?;
         let rows = self.runtime.block_on(planned.query.run())?;
         Ok(concat_batches(&planned.query.schema(), &rows)?)
     }
 
-    fn plan(&mut self, model: &Model, catalogue: &Catalogue) -> anyhow::Result<()> {
+    fn plan(&mut self, model: &Model, catalogue: &Catalogue) -> anyhow::Result<Planned> {
         let query = self
             .runtime
             .block_on(PreparedQuery::new(&self.session, &union_text(model)))
@@ -212,8 +216,7 @@ impl LiveTables {
             &catalogue.audits,
         ))?;
         let driven_by = self.drivers(model)?;
-        self.planned.push(Planned { model: model.clone(), query, audits, driven_by });
-        Ok(())
+        Ok(Planned { model: model.clone(), query, audits, driven_by })
     }
 
     fn drivers(&self, model: &Model) -> anyhow::Result<BTreeSet<TableName>> {
@@ -224,7 +227,7 @@ impl LiveTables {
         let driven = |table: &TableName| {
             let batch =
                 self.slots.get(table).is_some_and(|slot| slot.retention == Retention::Batch);
-            let through = self.planned.iter().any(|planned| {
+            let through = self.rounds.iter().flatten().any(|planned| {
                 planned.model.table == *table
                     && planned.model.kind == Kind::Ephemeral
                     && !planned.driven_by.is_empty()
@@ -283,18 +286,41 @@ impl LiveTables {
     pub fn build(&mut self, run: &Run, phase: Phase) -> anyhow::Result<BuildReport> {
         self.set_run(run)?;
         let mut report = BuildReport::default();
-        let mut planned = std::mem::take(&mut self.planned);
-        let outcome = planned
-            .iter_mut()
-            .filter(|planned| phase.runs(planned.model.kind))
-            .try_for_each(|planned| self.run_model(planned, &mut report));
-        self.planned = planned;
+        let mut rounds = std::mem::take(&mut self.rounds);
+        let outcome =
+            rounds.iter_mut().try_for_each(|round| self.run_round(round, phase, &mut report));
+        self.rounds = rounds;
         outcome?;
         for slot in self.slots.values_mut().filter(|slot| slot.retention == Retention::Batch) {
             slot.held.clear();
             slot.publish();
         }
         Ok(report)
+    }
+
+    /// Asks side by side, takes the answers in order.
+    fn run_round(
+        &mut self,
+        round: &mut [Planned],
+        phase: Phase,
+        report: &mut BuildReport,
+    ) -> anyhow::Result<()> {
+        let due = |planned: &Planned| phase.runs(planned.model.kind);
+        let queries = round
+            .iter()
+            .enumerate()
+            .filter(|(_, planned)| due(planned) && !self.is_idle(planned))
+            .map(|(place, planned)| (place, planned.query.clone()))
+            .collect();
+        let mut answers = side_by_side(&self.runtime, queries)?;
+        for (place, planned) in round.iter_mut().enumerate() {
+            match answers.remove(&place) {
+                Some(answer) => self.take_answer(planned, answer, report)?,
+                None if due(planned) => self.take_nothing(&planned.model, report),
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// Nothing new to read: the result is empty, and need not be computed to be known.
@@ -306,57 +332,50 @@ impl LiveTables {
             })
     }
 
-    fn run_model(&mut self, planned: &mut Planned, report: &mut BuildReport) -> anyhow::Result<()> {
-        if self.is_idle(planned) {
-            if let Some(slot) = self.slots.get_mut(&planned.model.table)
-                && slot.retention == Retention::Run
-            {
-                slot.held.clear();
-                slot.publish();
-            }
-            let path = planned.model.path.clone();
-            report.models.push(ModelRun { path, ..ModelRun::default() });
-            return Ok(());
+    fn take_nothing(&mut self, model: &Model, report: &mut BuildReport) {
+        if let Some(slot) = self.slots.get_mut(&model.table)
+            && slot.retention == Retention::Run
+        {
+            slot.held.clear();
+            slot.publish();
         }
-        let stopwatch = Stopwatch::start();
-        let mut ran = self.run_busy(planned, report)?;
-        let duration_ms = stopwatch.elapsed_seconds() * 1e3;
-        tracing::debug!(model.path = ran.path, duration_ms, "model ran");
-        ran.duration_ms = Some(duration_ms.round() as i64);
-        report.models.push(ran);
-        Ok(())
+        report.models.push(ModelRun { path: model.path.clone(), ..ModelRun::default() });
     }
 
-    fn run_busy(
+    fn take_answer(
         &mut self,
         planned: &mut Planned,
-        report: &BuildReport,
-    ) -> anyhow::Result<ModelRun> {
+        answer: Answer,
+        report: &mut BuildReport,
+    ) -> anyhow::Result<()> {
+        let stopwatch = Stopwatch::start();
         let model = &planned.model;
-        let batches = self
-            .runtime
-            .block_on(planned.query.run())
-            .with_context(|| format!("{}: the statement failed", model.path))?;
+        let batches =
+            answer.rows.with_context(|| format!("{}: the statement failed", model.path))?;
         let slot = self
             .slots
             .get_mut(&model.table)
             .ok_or_else(|| anyhow!("no table is called {}", model.table))?;
         let rows = conform(&slot.schema, &concat_batches(&planned.query.schema(), &batches)?)?;
         let audited = self.runtime.block_on(planned.audits.apply(rows, &slot.key))?;
-        let ran = ModelRun {
-            path: model.path.clone(),
-            rows_out: audited.kept.num_rows(),
-            rows_quarantined: audited.rejected.as_ref().map_or(0, RecordBatch::num_rows),
-            duration_ms: None,
-        };
-        if first_part(&planned.model, report) && slot.retention == Retention::Run {
+        let (rows_out, rows_quarantined) =
+            (audited.kept.num_rows(), audited.rejected.as_ref().map_or(0, RecordBatch::num_rows));
+        if first_part(model, report) && slot.retention == Retention::Run {
             slot.held.clear();
         }
         slot.take_part(&audited.kept)?;
         if let Some(rejected) = audited.rejected {
             self.quarantine(&rejected, &audited.outcomes)?;
         }
-        Ok(ran)
+        let duration_ms = (answer.seconds + stopwatch.elapsed_seconds()) * 1e3;
+        tracing::debug!(model.path = model.path, duration_ms, "model ran");
+        report.models.push(ModelRun {
+            path: model.path.clone(),
+            rows_out,
+            rows_quarantined,
+            duration_ms: Some(duration_ms.round() as i64),
+        });
+        Ok(())
     }
 
     fn quarantine(

@@ -32,17 +32,24 @@ const QUARANTINE: &str = "
     group by source, symbol, reason order by source, symbol, reason";
 
 const SMILES: &str = "
-    select symbol, expiry_date, strike_usd, option_right, spot_usd, forward_usd, vol from (
-        select *,
-            row_number() over (
-                partition by conid order by received_at desc, ingest_seq desc
-            ) as recency,
-            max(received_at) over (partition by symbol) as newest_at
-        from silver.option_quotes
+    with quotes as (
+        select * from silver.option_quotes
         where session_date = $session_date and received_at <= $session_close
-    ) as ranked
-    where recency = 1 and received_at >= newest_at - interval '10 minutes'
-        and vol is not null and forward_usd is not null and spot_usd is not null
+    ),
+    newest as (
+        select symbol, max(received_at) as newest_at from quotes group by symbol
+    ),
+    ranked as (
+        select quotes.*, row_number() over (
+            partition by quotes.conid order by quotes.received_at desc, quotes.ingest_seq desc
+        ) as recency
+        from quotes
+        inner join newest
+            on quotes.symbol = newest.symbol
+            and quotes.received_at >= newest.newest_at - interval '10 minutes'
+    )
+    select symbol, expiry_date, strike_usd, option_right, spot_usd, forward_usd, vol from ranked
+    where recency = 1 and vol is not null and forward_usd is not null and spot_usd is not null
     order by symbol, expiry_date, strike_usd, option_right, conid";
 
 const RECONCILIATION: &str = "

@@ -44,13 +44,15 @@ const CONTRACTS: &str = "
     ) as ranked
     where recency = 1 order by conid";
 
+/// Of what a strategy ever held.
 const QUOTES: &str = "
-    select * from (
+    select conid, received_at, bid, ask, vol, delta, vega, rate, yield, spot_usd from (
         select *, row_number() over (
             partition by conid order by received_at desc, ingest_seq desc
         ) as recency
         from silver.option_quotes
         where session_date = $session_date and received_at <= $session_close
+            and conid in (select conid from ops.strategy_legs)
     ) as ranked
     where recency = 1 order by conid";
 
