@@ -9,6 +9,7 @@ mod calendar;
 mod check;
 mod demo;
 mod explain;
+mod gateway;
 mod init;
 mod jobs;
 mod report;
@@ -48,6 +49,8 @@ enum Command {
     Report(report::Typed),
     /// A decision, order or refusal with everything behind it.
     Explain(explain::Typed),
+    /// A paper gateway for any TWS API client, over a synthetic market.
+    Gateway(gateway::Typed),
     /// Settings, files, calendar, reference data and lake: each OK or what to do.
     Check(check::Typed),
 }
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Calendar(command) => command.run(home),
         Command::Report(command) => command.run(home),
         Command::Explain(command) => command.run(home),
+        Command::Gateway(command) => command.run(home),
         Command::Check(command) => command.run(home),
     };
     match outcome {

@@ -10,6 +10,7 @@ pub mod files;
 pub mod home;
 pub mod market_choice;
 pub mod paper;
+pub mod paper_gateway;
 pub mod recording;
 pub mod reference;
 pub mod report_step;

@@ -7,6 +7,7 @@ pub mod broker;
 pub mod cli;
 pub mod desk;
 pub mod exchange;
+pub mod gateway;
 pub mod ingest;
 pub mod journal;
 pub mod lake;

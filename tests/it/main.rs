@@ -18,6 +18,8 @@ mod double;
 mod double_desk;
 /// A module uses only what stands on lower floors.
 mod floors;
+/// The paper gateway over a socket, with a client of the crate ibapi.
+mod gateway;
 /// Homes in which a day costs little, for the tests that run one.
 mod homes;
 /// Recorded chains: every input row is accounted for.

@@ -1,0 +1,82 @@
+//! `deltadesk gateway`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use chrono::NaiveDate;
+use clap::Args;
+
+use crate::desk::home::Home;
+use crate::desk::paper_gateway::exchange_at_open;
+use crate::gateway::{Gateway, Speed};
+
+/// What was typed.
+#[derive(Debug, Args)]
+pub struct Typed {
+    /// Port on this machine; 0 takes a free one.
+    #[arg(long, default_value_t = 4002)]
+    port: u16,
+    /// Seed of the synthetic market and of every draw.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The session at whose open the market begins.
+    #[arg(long, default_value = "2026-03-02")]
+    from: NaiveDate,
+    /// Simulated seconds a second, above 0 and at most 100.
+    #[arg(long, default_value = "1", value_parser = speed)]
+    speed: Speed,
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    if number > 0.0 && number <= 100.0 {
+        Ok(Speed(number))
+    } else {
+        Err(format!("{number} is not above 0 and at most 100"))
+    }
+}
+
+impl Typed {
+    pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
+        let home = Home::choose(home, Path::new("desk"));
+        let exchange = exchange_at_open(home.root(), self.seed, self.from)?;
+        let account = exchange.config().account_id.clone();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+            let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
+                format!("{address} cannot be taken; is another gateway there? Try --port 0")
+            })?;
+            println!("deltadesk gateway: paper account {account}, seed {}", self.seed);
+            println!(
+                "connect to {}, any client id; only from this machine",
+                listener.local_addr()?
+            );
+            println!("clients: protobuf at server versions 213 to 226, text at 176 to 178");
+            println!(
+                "market: synthetic, from the open of {}, {} times as fast",
+                self.from, self.speed.0
+            );
+            println!("stop it with Ctrl-C; it keeps nothing");
+            let gateway = Gateway::over(exchange, self.speed);
+            tokio::select! {
+                outcome = gateway.serve(listener) => outcome.context("the market cannot go on"),
+                stop = tokio::signal::ctrl_c() => stop.context("Ctrl-C cannot be awaited"),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_above_nothing_and_at_most_a_hundred() {
+        assert_eq!(speed("2.5"), Ok(Speed(2.5)));
+        for wrong in ["0", "-1", "101", "NaN", "fast"] {
+            assert!(speed(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! A paper gateway: the socket protocol of TWS over the simulated exchange, for clients that know
+//! nothing of this program.
+//!
+//! A connection agrees on a protocol ([`handshake`]): protobuf or text, both turned into the same
+//! [`request`]s and out of the same [`event`]s. One [`house`] holds the exchange, its one account
+//! and all clients. Shares no code with the live adapter, so that each tests the other.
+//!
+//! What is assumed of TWS and was not observed says so where it stands.
+
+mod answers;
+mod codec;
+mod event;
+mod frame;
+mod handshake;
+mod house;
+mod listing;
+mod orders;
+mod proto;
+mod request;
+mod server;
+#[cfg(test)]
+mod tests;
+mod text;
+mod ticks;
+mod trading;
+mod words;
+
+pub use server::{Gateway, Speed};

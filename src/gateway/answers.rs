@@ -1,0 +1,166 @@
+//! Answers about contracts and the account.
+
+use crate::market::{ConId, Symbol, Usd};
+use crate::structures::BrokerPosition;
+
+use super::event::{Event, Figure, PortfolioValue, Position};
+use super::house::{House, SeatId};
+use super::listing::{describe, details, find, option_parameters, underlying};
+use super::words::WireContract;
+
+impl House {
+    pub(super) fn contract_details(&mut self, seat: SeatId, req_id: i32, wanted: &WireContract) {
+        let found = find(self.exchange.source(), wanted);
+        if found.is_empty() {
+            let said = "No security definition has been found for the request";
+            self.error(seat, (req_id, 200), said);
+            return;
+        }
+        for instrument in found {
+            let details = Box::new(details(self.exchange.source(), &instrument));
+            self.send(seat, Event::ContractDetails { req_id, details });
+        }
+        self.send(seat, Event::ContractDetailsEnd { req_id });
+    }
+
+    pub(super) fn option_parameters(
+        &mut self,
+        seat: SeatId,
+        req_id: i32,
+        (symbol, con_id): (&str, i32),
+    ) {
+        let under = underlying(self.exchange.source(), &Symbol::new(symbol))
+            .filter(|under| under.conid() == ConId(i64::from(con_id)));
+        let Some(under) = under else {
+            let said = format!("Error validating request: {symbol} is not contract {con_id}");
+            self.error(seat, (req_id, 321), &said);
+            return;
+        };
+        for parameters in option_parameters(self.exchange.source(), &under) {
+            let parameters = Box::new(parameters);
+            self.send(seat, Event::OptionParameters { req_id, parameters });
+        }
+        self.send(seat, Event::OptionParametersEnd { req_id });
+    }
+
+    pub(super) fn positions(&mut self, seat: SeatId) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.wants_positions = true;
+        }
+        for held in self.exchange.positions() {
+            if let Some(position) = self.position_of(&held) {
+                self.send(seat, Event::Position(Box::new(position)));
+            }
+        }
+        self.send(seat, Event::PositionEnd);
+    }
+
+    pub(super) fn position_of(&self, held: &BrokerPosition) -> Option<Position> {
+        Some(Position {
+            account: self.account.clone(),
+            contract: describe(&self.instrument(held.conid)?),
+            quantity: held.quantity.into(),
+            average_cost: held.average_cost.to_f64(),
+        })
+    }
+
+    pub(super) fn summary(&mut self, seat: SeatId, req_id: i32, tags: &str) {
+        let wanted: Vec<&str> = tags.split(',').map(str::trim).collect();
+        let account = self.account.clone();
+        for figure in self.figures() {
+            if wanted.contains(&figure.tag.as_str()) || tags.is_empty() {
+                let account = account.clone();
+                self.send(seat, Event::AccountSummary { req_id, account, figure });
+            }
+        }
+        self.send(seat, Event::AccountSummaryEnd { req_id });
+    }
+
+    pub(super) fn account_multi(&mut self, seat: SeatId, req_id: i32) {
+        let account = self.account.clone();
+        for figure in self.figures() {
+            let account = account.clone();
+            self.send(seat, Event::AccountUpdateMulti { req_id, account, figure });
+        }
+        self.send(seat, Event::AccountUpdateMultiEnd { req_id });
+    }
+
+    /// Figures and positions, without the end of the list.
+    pub(super) fn account_values(&mut self, seat: SeatId) {
+        let account = self.account.clone();
+        for figure in self.figures() {
+            self.send(seat, Event::AccountValue { account: account.clone(), figure });
+        }
+        for value in self.portfolio() {
+            self.send(seat, Event::PortfolioValue(Box::new(value)));
+        }
+        let local = self.now().with_timezone(&chrono_tz::America::New_York);
+        self.send(seat, Event::AccountUpdateTime { time: local.format("%H:%M").to_string() });
+    }
+
+    /// The account's figures; none where a position has no mark, for then no figure is known.
+    fn figures(&self) -> Vec<Figure> {
+        let Ok(account) = self.exchange.account() else { return Vec::new() };
+        let usd = |tag: &str, value: Usd| Figure {
+            tag: tag.to_owned(),
+            value: value.to_cents().to_string(),
+            currency: "USD".to_owned(),
+        };
+        vec![
+            Figure {
+                tag: "AccountType".to_owned(),
+                value: "INDIVIDUAL".to_owned(),
+                currency: String::new(),
+            },
+            usd("NetLiquidation", account.net_liquidation),
+            usd("TotalCashValue", account.cash),
+            usd("InitMarginReq", account.initial_margin),
+            usd("MaintMarginReq", account.maintenance_margin),
+            usd("ExcessLiquidity", account.excess_liquidity),
+            usd("LookAheadExcessLiquidity", account.look_ahead_excess_liquidity),
+            usd("BuyingPower", account.buying_power),
+        ]
+    }
+
+    /// Positions with their marks and values.
+    fn portfolio(&self) -> Vec<PortfolioValue> {
+        let costs = self.exchange.positions();
+        let valued = self.exchange.marked_positions().filter_map(|(conid, position)| {
+            let held = costs.iter().find(|held| held.conid == conid)?;
+            let value = position.value().to_f64();
+            let cost = held.average_cost.to_f64() * held.quantity as f64;
+            Some(PortfolioValue {
+                position: self.position_of(held)?,
+                market_price: position.mark.price.to_f64(),
+                market_value: value,
+                unrealised: value - cost,
+                realised: 0.0,
+            })
+        });
+        valued.collect()
+    }
+
+    /// Profit and loss since the gateway began; the day's own part is not told apart.
+    pub(super) fn pnl(&mut self, seat: SeatId, req_id: i32) {
+        let unrealised: f64 = self.portfolio().iter().map(|value| value.unrealised).sum();
+        let Ok(account) = self.exchange.account() else { return };
+        let begun = self.exchange.config().initial_cash.to_f64();
+        let daily = account.net_liquidation.to_f64() - begun;
+        let realised = daily - unrealised;
+        self.send(seat, Event::Pnl { req_id, daily, unrealised, realised });
+    }
+
+    pub(super) fn pnl_single(&mut self, seat: SeatId, req_id: i32, con_id: i32) {
+        let found =
+            self.portfolio().into_iter().find(|value| value.position.contract.con_id == con_id);
+        let Some(value) = found else { return };
+        let event = Event::PnlSingle {
+            req_id,
+            position: value.position.quantity,
+            daily: value.unrealised,
+            unrealised: value.unrealised,
+            value: value.market_value,
+        };
+        self.send(seat, event);
+    }
+}

@@ -1,0 +1,248 @@
+//! One exchange, one account, and everybody who is connected to them.
+//!
+//! Invariants: a client id is held by one connection at a time; whatever the exchange reports goes
+//! to whom it concerns in the order in which it happened; nothing here reads a clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::sync::mpsc;
+
+use crate::exchange::{Exchange, ExchangeError};
+use crate::market::{ConId, Instrument, Timestamp};
+
+use super::event::Event;
+use super::orders::Orders;
+use super::request::{Request, Subscription};
+use super::ticks::Line;
+use super::trading::Fill;
+
+/// One connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeatId(u64);
+
+/// What a connection has asked for.
+pub(super) struct Seat {
+    pub client_id: Option<i32>,
+    outbox: mpsc::Sender<Event>,
+    /// Market data by request.
+    pub lines: BTreeMap<i32, Line>,
+    /// 1 live, 3 delayed; 1 until the client says otherwise.
+    pub data_type: i32,
+    pub wants_positions: bool,
+    pub wants_account: bool,
+}
+
+/// Why a connection is closed by the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Closing {
+    #[error("client id {0} is in use")]
+    ClientIdInUse(i32),
+    #[error("the client does not read what it is sent: {0} messages wait")]
+    Deaf(usize),
+}
+
+/// Messages that may wait for a client before it is given up.
+pub const OUTBOX: usize = 65_536;
+
+/// The exchange with its account and clients.
+pub struct House {
+    pub(super) exchange: Exchange,
+    pub(super) account: String,
+    pub(super) seats: BTreeMap<SeatId, Seat>,
+    pub(super) orders: Orders,
+    pub(super) fills: Vec<Fill>,
+    seated: u64,
+    /// Seats whose outbox was full.
+    deaf: BTreeSet<SeatId>,
+}
+
+impl House {
+    pub fn new(exchange: Exchange) -> Self {
+        Self {
+            account: exchange.config().account_id.clone(),
+            exchange,
+            seats: BTreeMap::new(),
+            orders: Orders::default(),
+            fills: Vec::new(),
+            seated: 0,
+            deaf: BTreeSet::new(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.exchange.now()
+    }
+
+    /// A new connection, not yet a client.
+    pub fn seat(&mut self) -> (SeatId, mpsc::Receiver<Event>) {
+        self.seated += 1;
+        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let seat = Seat {
+            client_id: None,
+            outbox,
+            lines: BTreeMap::new(),
+            data_type: 1,
+            wants_positions: false,
+            wants_account: false,
+        };
+        self.seats.insert(SeatId(self.seated), seat);
+        (SeatId(self.seated), inbox)
+    }
+
+    /// The connection is gone; its orders stay.
+    pub fn leave(&mut self, seat: SeatId) {
+        self.seats.remove(&seat);
+        self.deaf.remove(&seat);
+    }
+
+    /// Moves the market on and tells everybody what came of it.
+    pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
+        self.exchange.advance_to(at)?;
+        self.report();
+        self.tick();
+        Ok(())
+    }
+
+    /// Does what a client asks. What it closes the connection for is the error.
+    pub fn handle(&mut self, seat: SeatId, request: Request) -> Result<(), Closing> {
+        match (request, self.client_of(seat)) {
+            (Request::StartApi { client_id }, None) => self.start(seat, client_id)?,
+            // Before a client has said who it is, TWS answers nothing.
+            (Request::StartApi { .. }, Some(_)) | (_, None) => {}
+            (request, Some(client_id)) => self.answer(seat, client_id, request),
+        }
+        self.report();
+        if self.deaf.contains(&seat) { Err(Closing::Deaf(OUTBOX)) } else { Ok(()) }
+    }
+
+    pub(super) fn client_of(&self, seat: SeatId) -> Option<i32> {
+        self.seats.get(&seat).and_then(|seat| seat.client_id)
+    }
+
+    fn start(&mut self, seat: SeatId, client_id: i32) -> Result<(), Closing> {
+        if self.seats.values().any(|other| other.client_id == Some(client_id)) {
+            let said = "Unable to connect as the client id is already in use. Retry with a unique \
+                        client id.";
+            self.error(seat, (-1, 326), said);
+            return Err(Closing::ClientIdInUse(client_id));
+        }
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.client_id = Some(client_id);
+        }
+        self.send(seat, Event::ManagedAccounts { accounts: self.account.clone() });
+        self.send(seat, Event::NextValidId { order_id: self.orders.next_id(client_id) });
+        for (code, said) in [
+            (2104, "Market data farm connection is OK:usfarm"),
+            (2106, "HMDS data farm connection is OK:ushmds"),
+            (2158, "Sec-def data farm connection is OK:secdefil"),
+        ] {
+            self.error(seat, (-1, code), said);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, seat: SeatId, client_id: i32, request: Request) {
+        match request {
+            Request::StartApi { .. }
+            | Request::AutoOpenOrders
+            | Request::CancelContractDetails { .. }
+            | Request::CancelAccountSummary { .. }
+            | Request::CancelAccountUpdatesMulti { .. }
+            | Request::CancelPnl { .. }
+            | Request::CancelPnlSingle { .. } => {}
+            Request::NextId => {
+                let order_id = self.orders.next_id(client_id);
+                self.send(seat, Event::NextValidId { order_id });
+            }
+            Request::ManagedAccounts => {
+                self.send(seat, Event::ManagedAccounts { accounts: self.account.clone() });
+            }
+            Request::CurrentTime => {
+                self.send(seat, Event::CurrentTime { seconds: self.now().timestamp() });
+            }
+            Request::CurrentTimeMillis => {
+                let millis = self.now().timestamp_millis();
+                self.send(seat, Event::CurrentTimeMillis { millis });
+            }
+            Request::ContractDetails { req_id, contract } => {
+                self.contract_details(seat, req_id, &contract);
+            }
+            Request::OptionParameters { req_id, symbol, con_id, .. } => {
+                self.option_parameters(seat, req_id, (&symbol, con_id));
+            }
+            Request::MarketData { req_id, contract, kind, .. } => {
+                self.market_data(seat, (req_id, kind), &contract);
+            }
+            Request::CancelMarketData { req_id } => {
+                if let Some(seat) = self.seats.get_mut(&seat) {
+                    seat.lines.remove(&req_id);
+                }
+            }
+            Request::MarketDataType { kind } => {
+                if let Some(seat) = self.seats.get_mut(&seat) {
+                    seat.data_type = kind;
+                }
+            }
+            Request::Positions => self.positions(seat),
+            Request::CancelPositions => {
+                if let Some(seat) = self.seats.get_mut(&seat) {
+                    seat.wants_positions = false;
+                }
+            }
+            Request::AccountSummary { req_id, tags, .. } => self.summary(seat, req_id, &tags),
+            Request::AccountUpdates { subscription, .. } => {
+                self.account_updates(seat, subscription);
+            }
+            Request::AccountUpdatesMulti { req_id, .. } => self.account_multi(seat, req_id),
+            Request::Pnl { req_id, .. } => self.pnl(seat, req_id),
+            Request::PnlSingle { req_id, con_id, .. } => self.pnl_single(seat, req_id, con_id),
+            Request::PlaceOrder { order_id, contract, order } => {
+                self.place(seat, (client_id, order_id), (*contract, *order));
+            }
+            Request::CancelOrder { order_id } => self.cancel(seat, client_id, order_id),
+            Request::GlobalCancel => self.cancel_all(),
+            Request::OpenOrders => self.open_orders(seat, Some(client_id)),
+            Request::AllOpenOrders => self.open_orders(seat, None),
+            Request::CompletedOrders => self.completed_orders(seat),
+            Request::Executions { req_id, filter } => self.executions(seat, req_id, &filter),
+            Request::Unanswered { message_id } => {
+                let said = format!(
+                    "Error validating request: this gateway does not simulate message {message_id}"
+                );
+                self.error(seat, (-1, 321), &said);
+            }
+        }
+    }
+
+    fn account_updates(&mut self, seat: SeatId, subscription: Subscription) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.wants_account = subscription == Subscription::Begin;
+        }
+        if subscription == Subscription::Begin {
+            self.account_values(seat);
+            self.send(seat, Event::AccountDownloadEnd { account: self.account.clone() });
+        }
+    }
+
+    /// An error or a notice. `id` is the request's or the order's, or -1.
+    pub(super) fn error(&mut self, seat: SeatId, (id, code): (i32, i32), message: &str) {
+        let at_millis = self.now().timestamp_millis();
+        self.send(seat, Event::Error { id, code, message: message.to_owned(), at_millis });
+    }
+
+    pub(super) fn send(&mut self, to: SeatId, event: Event) {
+        let Some(seat) = self.seats.get(&to) else { return };
+        if seat.outbox.try_send(event).is_err() {
+            self.deaf.insert(to);
+        }
+    }
+
+    /// The seats for which something holds.
+    pub(super) fn seats_that(&self, holds: impl Fn(&Seat) -> bool) -> Vec<SeatId> {
+        self.seats.iter().filter(|(_, seat)| holds(seat)).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn instrument(&self, conid: ConId) -> Option<Instrument> {
+        self.exchange.source().contract(conid)
+    }
+}

@@ -1,0 +1,133 @@
+//! What clients ask, whichever protocol they speak.
+
+use super::words::{WireContract, WireExecutionFilter, WireOrder};
+
+/// One request. `req_id` is the client's own number, answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    StartApi {
+        client_id: i32,
+    },
+    NextId,
+    ManagedAccounts,
+    CurrentTime,
+    CurrentTimeMillis,
+    ContractDetails {
+        req_id: i32,
+        contract: Box<WireContract>,
+    },
+    CancelContractDetails {
+        req_id: i32,
+    },
+    OptionParameters {
+        req_id: i32,
+        symbol: String,
+        underlying_type: String,
+        con_id: i32,
+    },
+    MarketData {
+        req_id: i32,
+        contract: Box<WireContract>,
+        generic_ticks: String,
+        kind: MarketDataKind,
+    },
+    CancelMarketData {
+        req_id: i32,
+    },
+    /// 1 live, 2 frozen, 3 delayed, 4 delayed and frozen.
+    MarketDataType {
+        kind: i32,
+    },
+    Positions,
+    CancelPositions,
+    AccountSummary {
+        req_id: i32,
+        group: String,
+        tags: String,
+    },
+    CancelAccountSummary {
+        req_id: i32,
+    },
+    AccountUpdates {
+        subscription: Subscription,
+        account: String,
+    },
+    AccountUpdatesMulti {
+        req_id: i32,
+        account: String,
+        model: String,
+    },
+    CancelAccountUpdatesMulti {
+        req_id: i32,
+    },
+    Pnl {
+        req_id: i32,
+        account: String,
+    },
+    CancelPnl {
+        req_id: i32,
+    },
+    PnlSingle {
+        req_id: i32,
+        account: String,
+        con_id: i32,
+    },
+    CancelPnlSingle {
+        req_id: i32,
+    },
+    PlaceOrder {
+        order_id: i32,
+        contract: Box<WireContract>,
+        order: Box<WireOrder>,
+    },
+    CancelOrder {
+        order_id: i32,
+    },
+    GlobalCancel,
+    OpenOrders,
+    AllOpenOrders,
+    AutoOpenOrders,
+    CompletedOrders,
+    Executions {
+        req_id: i32,
+        filter: Box<WireExecutionFilter>,
+    },
+    /// A message that this gateway does not answer.
+    Unanswered {
+        message_id: u32,
+    },
+}
+
+/// Whether ticks go on after the first ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarketDataKind {
+    Stream,
+    Snapshot,
+}
+
+/// Whether updates begin or end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subscription {
+    Begin,
+    End,
+}
+
+/// A frame that is no request: what and where. The connection can go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("the frame has {length} bytes, too few for a message id")]
+    TooShort { length: usize },
+    #[error("message {message_id}: {fault}")]
+    Proto { message_id: u32, fault: String },
+    #[error("message {message_id}, field {field} ({name}): `{value}` is no {wanted}")]
+    Field {
+        message_id: u32,
+        field: usize,
+        name: &'static str,
+        value: String,
+        /// What was expected.
+        wanted: &'static str,
+    },
+    #[error("message {message_id} ends before field {field} ({name})")]
+    Ends { message_id: u32, field: usize, name: &'static str },
+}

@@ -1,0 +1,198 @@
+//! Connections: sockets in, the house behind them.
+//!
+//! Invariants: nothing a client sends or fails to send holds anything up but its own connection; a
+//! hello is awaited for a bounded time; a client that does not read is given up.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::exchange::{Exchange, ExchangeError};
+use crate::market::Timestamp;
+use crate::market::clock::Stopwatch;
+
+use super::event::Event;
+use super::frame::{FRAME_LENGTH_MAX, Frames};
+use super::handshake::{Hello, Protocol, Refusal, answer};
+use super::house::{Closing, House, SeatId};
+
+/// How long a connection may take to say what it speaks.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// How long the end of a connection may wait for a client that does not read.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
+/// How often the market moves, of the wall.
+const BEAT: Duration = Duration::from_millis(100);
+const READ_SIZE: usize = 16 * 1024;
+
+/// Simulated seconds a second of the wall.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed(pub f64);
+
+/// A gateway over one exchange.
+#[derive(Clone)]
+pub struct Gateway {
+    house: Arc<Mutex<House>>,
+    start: Timestamp,
+    started: Stopwatch,
+    speed: Speed,
+}
+
+/// Why a connection ended, other than by the client.
+#[derive(Debug, thiserror::Error)]
+pub enum Ending {
+    #[error("it said nothing that could be understood within {} s", HELLO_WITHIN.as_secs())]
+    NoHello,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Framing(#[from] super::frame::BrokenFraming),
+    #[error(transparent)]
+    Closed(#[from] Closing),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Gateway {
+    /// The exchange's time goes on from where it stands.
+    pub fn over(exchange: Exchange, speed: Speed) -> Self {
+        let house = House::new(exchange);
+        Self {
+            start: house.now(),
+            house: Arc::new(Mutex::new(house)),
+            started: Stopwatch::start(),
+            speed,
+        }
+    }
+
+    /// Where the simulated clock stands.
+    pub fn now(&self) -> Timestamp {
+        let micros = self.started.elapsed_seconds() * self.speed.0 * 1e6;
+        self.start + TimeDelta::microseconds(micros as i64)
+    }
+
+    fn house(&self) -> MutexGuard<'_, House> {
+        // Each change of the house is one call: one that panicked has left the rest as it was.
+        self.house.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes connections and moves the market until the exchange cannot go on.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), ExchangeError> {
+        let mut talks = JoinSet::new();
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => {
+                    let now = self.now();
+                    self.house().advance_to(now)?;
+                }
+                taken = listener.accept() => match taken {
+                    Ok((stream, peer)) => {
+                        let gateway = self.clone();
+                        talks.spawn(async move {
+                            match gateway.talk(stream).await {
+                                Ok(()) => tracing::info!(%peer, "the client has gone"),
+                                Err(ending) => tracing::warn!(%peer, %ending, "connection closed"),
+                            }
+                        });
+                    }
+                    Err(error) => tracing::warn!(%error, "a connection could not be taken"),
+                },
+                Some(_) = talks.join_next() => {}
+            }
+        }
+    }
+
+    async fn talk(&self, stream: TcpStream) -> Result<(), Ending> {
+        stream.set_nodelay(true)?;
+        let (mut reader, mut writer) = stream.into_split();
+        let hello = tokio::time::timeout(HELLO_WITHIN, read_hello(&mut reader));
+        let Some((protocol, rest)) = hello.await.map_err(|_| Ending::NoHello)?? else {
+            return Ok(());
+        };
+        writer.write_all(&answer(protocol, self.now())).await?;
+        let (seat, inbox) = self.house().seat();
+        let mut writing = pin!(write_all(writer, protocol, inbox));
+        let heard = tokio::select! {
+            heard = self.listen(&mut reader, (protocol, seat), &rest) => Some(heard),
+            written = &mut writing => {
+                self.house().leave(seat);
+                written?;
+                None
+            }
+        };
+        let Some(heard) = heard else { return Ok(()) };
+        // Without its seat the writer ends after what was said last, an error 326 say.
+        self.house().leave(seat);
+        let written = tokio::time::timeout(LAST_WORDS_WITHIN, writing).await;
+        heard?;
+        Ok(written.unwrap_or(Ok(()))?)
+    }
+
+    /// Requests until the client has gone.
+    async fn listen(
+        &self,
+        reader: &mut OwnedReadHalf,
+        (protocol, seat): (Protocol, SeatId),
+        begun: &[u8],
+    ) -> Result<(), Ending> {
+        let mut frames = Frames::up_to(FRAME_LENGTH_MAX);
+        frames.push(begun);
+        let mut buffer = vec![0; READ_SIZE];
+        loop {
+            while let Some(body) = frames.take()? {
+                match protocol.decode(&body) {
+                    Ok(request) => self.house().handle(seat, request)?,
+                    Err(fault) => {
+                        tracing::warn!(%fault, "a request could not be read");
+                        let said = format!("Error validating request: {fault}");
+                        self.house().error(seat, (-1, 320), &said);
+                    }
+                }
+            }
+            let count = reader.read(&mut buffer).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            frames.push(buffer.get(..count).unwrap_or_default());
+        }
+    }
+}
+
+/// What the client speaks and what it sent beyond its hello; `None` where it went away.
+async fn read_hello(reader: &mut OwnedReadHalf) -> Result<Option<(Protocol, Vec<u8>)>, Ending> {
+    let mut hello = Hello::default();
+    let mut buffer = [0; 512];
+    loop {
+        let count = reader.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(None);
+        }
+        if let Some(protocol) = hello.push(buffer.get(..count).unwrap_or_default())? {
+            return Ok(Some((protocol, hello.rest())));
+        }
+    }
+}
+
+/// Writes what is due until the house has let the seat go.
+async fn write_all(
+    mut writer: OwnedWriteHalf,
+    protocol: Protocol,
+    mut inbox: mpsc::Receiver<Event>,
+) -> std::io::Result<()> {
+    while let Some(event) = inbox.recv().await {
+        let mut bytes = protocol.encode(&event).unwrap_or_default();
+        while let Ok(event) = inbox.try_recv() {
+            bytes.extend(protocol.encode(&event).unwrap_or_default());
+        }
+        writer.write_all(&bytes).await?;
+    }
+    writer.shutdown().await
+}

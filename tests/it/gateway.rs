@@ -1,0 +1,227 @@
+//! The gateway over a socket, as an unmodified client of the crate ibapi sees it.
+
+#![cfg(test)]
+
+use std::time::Duration;
+
+use deltadesk::desk::paper_gateway::exchange_at_open;
+use deltadesk::gateway::{Gateway, Speed};
+use futures::StreamExt as _;
+use ibapi::orders::{Executions, OrderStatusKind, order_builder};
+use ibapi::prelude::*;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// No wait of these tests is longer.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// A gateway of its own on a free port, for as long as this is held.
+struct Running {
+    address: String,
+    _serving: JoinSet<()>,
+}
+
+async fn gateway(speed: f64) -> Running {
+    let home = tempfile::tempdir().unwrap();
+    let session = "2026-03-02".parse().unwrap();
+    let exchange = exchange_at_open(home.path(), 1, session).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        Gateway::over(exchange, Speed(speed)).serve(listener).await.unwrap();
+    });
+    Running { address, _serving: serving }
+}
+
+async fn connect(address: &str, client_id: i32) -> Result<Client, Error> {
+    timeout(BOUND, Client::connect(address, client_id)).await.expect("connected in time")
+}
+
+/// Two SPY puts some weeks out, the first nearer the money, with the bid of the first and the ask
+/// of the second.
+async fn puts(client: &Client) -> [(Contract, Quote); 2] {
+    let spy = client.contract_details(&Contract::stock("SPY").build()).await.unwrap();
+    assert_eq!(spy.len(), 1);
+    let under = spy[0].contract.contract_id;
+    let chain = client.option_chain("SPY", SecurityType::Stock, under).subscribe().await.unwrap();
+    let chain = chain.filter_data().next().await.unwrap().unwrap();
+    let expiry = chain.expirations[chain.expirations.len() / 2].clone();
+    let (year, month, day) =
+        (expiry[..4].parse().unwrap(), expiry[4..6].parse().unwrap(), expiry[6..].parse().unwrap());
+    let spot = quote(client, &spy[0].contract).await.bid.unwrap();
+    let mut strikes = chain.strikes;
+    strikes.retain(|strike| *strike < spot * 0.97);
+    let mut found = Vec::new();
+    for strike in strikes.iter().rev() {
+        let put = Contract::put("SPY").strike(*strike).expires_on(year, month, day).build();
+        if let Ok(details) = client.contract_details(&put).await
+            && details.len() == 1
+        {
+            let contract = details[0].contract.clone();
+            let quote = quote(client, &contract).await;
+            if quote.bid.is_some() && quote.ask.is_some() {
+                found.push((contract, quote));
+            }
+        }
+        if let Ok(pair) = <[_; 2]>::try_from(found.clone()) {
+            return pair;
+        }
+    }
+    panic!("no two puts of {expiry} are listed and quoted");
+}
+
+async fn quote(client: &Client, contract: &Contract) -> Quote {
+    let ticks = client.market_data(contract).snapshot_once(BOUND).await.unwrap();
+    Quote::from_ticks(&ticks)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_ibapi_trades_a_spread_and_sees_the_same_world_everywhere() {
+    let running = gateway(60.0).await;
+    let client = connect(&running.address, 100).await.unwrap();
+    assert_eq!(client.server_version(), 226);
+    assert_eq!(client.managed_accounts().await.unwrap(), ["DU0000001"]);
+    assert!(client.server_time().await.unwrap().unix_timestamp() >= 1_772_461_800);
+    let [(short, short_quote), (long, long_quote)] = puts(&client).await;
+    let spread = Contract::spread()
+        .symbol("SPY")
+        .add_leg(short.contract_id, LegAction::Sell)
+        .ratio(1)
+        .on_exchange("SMART")
+        .done()
+        .add_leg(long.contract_id, LegAction::Buy)
+        .ratio(1)
+        .on_exchange("SMART")
+        .done()
+        .build()
+        .unwrap();
+    // Natural, and a little more: it must fill.
+    let credit = short_quote.bid.unwrap() - long_quote.ask.unwrap();
+    let limit = ((0.10 - credit) * 100.0).round() / 100.0;
+
+    let margin = timeout(BOUND, client.order(&spread).buy(1).limit(limit).analyze());
+    let margin = margin.await.unwrap().unwrap();
+    assert!(margin.initial_margin_after.unwrap() > margin.initial_margin_before.unwrap());
+
+    let updates = client.order_update_stream().await.unwrap();
+    let order_id = client.next_order_id();
+    let order = order_builder::combo_limit_order(Action::Buy, 1.0, limit);
+    client.submit_order(order_id, &spread, &order).await.unwrap();
+    let filled = timeout(BOUND, async {
+        let mut updates = updates.filter_data();
+        while let Some(update) = updates.next().await {
+            if let OrderUpdate::OrderStatus(status) = update.unwrap()
+                && status.status == OrderStatusKind::Filled
+            {
+                return status;
+            }
+        }
+        panic!("the updates ended");
+    });
+    let filled = filled.await.expect("filled in time");
+    assert_eq!((filled.order_id, filled.filled, filled.remaining), (order_id, 1.0, 0.0));
+    assert!(filled.average_fill_price.unwrap() <= limit + 1e-9);
+
+    let other = connect(&running.address, 101).await.unwrap();
+    let world = account_of(&client).await;
+    assert_eq!(world, account_of(&other).await, "both clients see the same world");
+    let mut legs = [(short.contract_id, -1.0), (long.contract_id, 1.0)];
+    legs.sort_by_key(|(conid, _)| *conid);
+    assert_eq!(world.positions, legs);
+    let combo = (0, "BOT".to_owned(), filled.average_fill_price.unwrap());
+    assert_eq!(world.executions.len(), 3, "the combo as a whole, and each leg");
+    assert_eq!(world.executions[0], combo);
+    assert!(world.commissions > 0.0);
+    assert_eq!(world.completed, [filled.perm_id]);
+}
+
+/// What a client can know of the account.
+#[derive(Debug, PartialEq)]
+struct World {
+    positions: Vec<(i32, f64)>,
+    /// Contract, side and price; a combo as a whole is contract 0.
+    executions: Vec<(i32, String, f64)>,
+    commissions: f64,
+    completed: Vec<i64>,
+}
+
+async fn account_of(client: &Client) -> World {
+    let mut world =
+        World { positions: vec![], executions: vec![], commissions: 0.0, completed: vec![] };
+    let mut positions = client.positions().await.unwrap().filter_data();
+    while let Some(PositionUpdate::Position(held)) = positions.next().await.map(Result::unwrap) {
+        world.positions.push((held.contract.contract_id, held.position));
+    }
+    world.positions.sort_by_key(|(conid, _)| *conid);
+    let executions = client.executions(ExecutionFilter::default()).await.unwrap();
+    let mut executions = executions.filter_data();
+    while let Some(execution) = executions.next().await {
+        match execution.unwrap() {
+            Executions::ExecutionData(data) => {
+                let done = data.execution;
+                let side = done.side.to_string();
+                world.executions.push((data.contract.contract_id, side, done.price));
+            }
+            Executions::CommissionReport(report) => world.commissions += report.commission,
+        }
+    }
+    world.executions.sort_by_key(|(conid, _, _)| *conid);
+    let completed = client.completed_orders(false).await.unwrap();
+    let completed: Vec<_> = completed.filter_data().collect().await;
+    world.completed = perm_ids(completed);
+    world
+}
+
+fn perm_ids(orders: Vec<Result<Orders, Error>>) -> Vec<i64> {
+    orders
+        .into_iter()
+        .filter_map(|order| match order.unwrap() {
+            Orders::OrderData(data) => Some(data.order.perm_id),
+            Orders::OrderStatus(_) => None,
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
+    let running = gateway(10.0).await;
+    let address = &running.address;
+    let (owner, other) = (connect(address, 1).await.unwrap(), connect(address, 2).await.unwrap());
+    assert!(matches!(connect(address, 1).await, Err(Error::ClientIdInUse { .. })));
+    let [(put, quote), _] = puts(&owner).await;
+    let updates = owner.order_update_stream().await.unwrap();
+    let order_id = owner.next_order_id();
+    let low = (quote.bid.unwrap() * 50.0).round() / 100.0;
+    let order = order_builder::limit_order(Action::Buy, 1.0, low);
+    owner.submit_order(order_id, &put, &order).await.unwrap();
+    let mut updates = updates.filter_data();
+    let mut next_status = async || {
+        timeout(BOUND, async {
+            loop {
+                if let OrderUpdate::OrderStatus(status) = updates.next().await.unwrap().unwrap() {
+                    return status;
+                }
+            }
+        })
+        .await
+        .expect("a status in time")
+    };
+    let status = next_status().await;
+    assert_eq!(status.status, OrderStatusKind::Submitted);
+
+    let all = other.all_open_orders().await.unwrap().filter_data().collect().await;
+    assert_eq!(perm_ids(all), [status.perm_id]);
+    let own = other.open_orders().await.unwrap().filter_data().collect().await;
+    assert!(perm_ids(own).is_empty(), "another client's order is not among one's own");
+
+    // The same id again with another quantity is no change of that order, and no second one.
+    let larger = order_builder::limit_order(Action::Buy, 2.0, low);
+    owner.submit_order(order_id, &put, &larger).await.unwrap();
+    drop(owner.cancel_order(order_id, "").await.unwrap());
+    let cancelled = next_status().await;
+    assert_eq!((cancelled.status, cancelled.filled), (OrderStatusKind::Cancelled, 0.0));
+    let all = other.all_open_orders().await.unwrap().filter_data().collect().await;
+    assert!(perm_ids(all).is_empty());
+}
