@@ -10,10 +10,13 @@
 mod answers;
 mod codec;
 mod event;
+mod faults;
 mod frame;
 mod handshake;
+mod history;
 mod house;
 mod listing;
+mod news;
 mod orders;
 mod proto;
 mod request;
@@ -23,6 +26,9 @@ mod tests;
 mod text;
 mod ticks;
 mod trading;
+mod traffic;
 mod words;
 
+pub use faults::{Script, ScriptError};
 pub use server::{Gateway, Speed};
+pub use traffic::Rules;

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::desk::home::Home;
 use crate::desk::paper_gateway::exchange_at_open;
-use crate::gateway::{Gateway, Speed};
+use crate::gateway::{Gateway, Rules, Script, Speed};
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -26,6 +26,20 @@ pub struct Typed {
     /// Simulated seconds a second, above 0 and at most 100.
     #[arg(long, default_value = "1", value_parser = speed)]
     speed: Speed,
+    /// Whether 50 messages a second are the most, as at IB: ib or off.
+    #[arg(long, default_value = "ib", value_parser = pacing)]
+    pacing: Rules,
+    /// A script of faults; docs/gateway.md says what it may hold.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+fn pacing(text: &str) -> Result<Rules, String> {
+    match text {
+        "ib" => Ok(Rules::of_ib()),
+        "off" => Ok(Rules::unpaced()),
+        other => Err(format!("`{other}` is neither ib nor off")),
+    }
 }
 
 fn speed(text: &str) -> Result<Speed, String> {
@@ -41,6 +55,10 @@ impl Typed {
     pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
         let home = Home::choose(home, Path::new("desk"));
         let exchange = exchange_at_open(home.root(), self.seed, self.from)?;
+        let faults = match &self.faults {
+            Some(path) => read_script(path)?,
+            None => Script::default(),
+        };
         let account = exchange.config().account_id.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -59,13 +77,19 @@ impl Typed {
                 self.from, self.speed.0
             );
             println!("stop it with Ctrl-C; it keeps nothing");
-            let gateway = Gateway::over(exchange, self.speed);
+            let gateway = Gateway::over(exchange, self.speed, self.pacing).with_faults(faults);
             tokio::select! {
                 outcome = gateway.serve(listener) => outcome.context("the market cannot go on"),
                 stop = tokio::signal::ctrl_c() => stop.context("Ctrl-C cannot be awaited"),
             }
         })
     }
+}
+
+fn read_script(path: &Path) -> anyhow::Result<Script> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    Script::parse(&text).with_context(|| format!("{} is no script of faults", path.display()))
 }
 
 #[cfg(test)]

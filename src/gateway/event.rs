@@ -98,6 +98,19 @@ pub enum Event {
     AccountUpdateMultiEnd {
         req_id: i32,
     },
+    /// Its ends are local times, `20260302 00:00:00 US/Eastern`.
+    HistoricalData {
+        req_id: i32,
+        bars: Vec<HistoricalBar>,
+        start: String,
+        end: String,
+    },
+    /// The ends once more, for clients that await them.
+    HistoricalDataEnd {
+        req_id: i32,
+        start: String,
+        end: String,
+    },
     Pnl {
         req_id: i32,
         daily: f64,
@@ -171,6 +184,17 @@ pub struct OptionParameters {
     /// `20260417`.
     pub expirations: Vec<String>,
     pub strikes: Vec<f64>,
+}
+
+/// One bar; its date is `20260302`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoricalBar {
+    pub date: String,
+    pub open: f64,
+    pub high: f64,
+    pub low: f64,
+    pub close: f64,
+    pub volume: Option<i64>,
 }
 
 /// Greeks a share; vega per volatility point, theta a day. What is not known is `None`.

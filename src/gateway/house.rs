@@ -11,10 +11,11 @@ use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp};
 
 use super::event::Event;
+use super::news::Fill;
 use super::orders::Orders;
 use super::request::{Request, Subscription};
 use super::ticks::Line;
-use super::trading::Fill;
+use super::traffic::{Offences, Rules, STRIKES, Traffic};
 
 /// One connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,7 @@ pub(super) struct Seat {
     pub data_type: i32,
     pub wants_positions: bool,
     pub wants_account: bool,
+    offences: Offences,
 }
 
 /// Why a connection is closed by the gateway.
@@ -39,6 +41,29 @@ pub enum Closing {
     ClientIdInUse(i32),
     #[error("the client does not read what it is sent: {0} messages wait")]
     Deaf(usize),
+    #[error("the client sent too many messages a second for the third time")]
+    TooFast,
+}
+
+/// What a new client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    Whole,
+    WithoutIds,
+}
+
+/// Whether market data goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ticks {
+    Told,
+    Withheld,
+}
+
+/// Whether a message is dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    Heard,
+    Dropped,
 }
 
 /// Messages that may wait for a client before it is given up.
@@ -51,19 +76,27 @@ pub struct House {
     pub(super) seats: BTreeMap<SeatId, Seat>,
     pub(super) orders: Orders,
     pub(super) fills: Vec<Fill>,
+    pub(super) rules: Rules,
+    traffic: Traffic,
+    greeting: Greeting,
+    ticks: Ticks,
     seated: u64,
     /// Seats whose outbox was full.
     deaf: BTreeSet<SeatId>,
 }
 
 impl House {
-    pub fn new(exchange: Exchange) -> Self {
+    pub fn new(exchange: Exchange, rules: Rules) -> Self {
         Self {
             account: exchange.config().account_id.clone(),
             exchange,
             seats: BTreeMap::new(),
             orders: Orders::default(),
             fills: Vec::new(),
+            rules,
+            traffic: Traffic::default(),
+            greeting: Greeting::Whole,
+            ticks: Ticks::Told,
             seated: 0,
             deaf: BTreeSet::new(),
         }
@@ -84,6 +117,7 @@ impl House {
             data_type: 1,
             wants_positions: false,
             wants_account: false,
+            offences: Offences::default(),
         };
         self.seats.insert(SeatId(self.seated), seat);
         (SeatId(self.seated), inbox)
@@ -99,8 +133,44 @@ impl House {
     pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
         self.exchange.advance_to(at)?;
         self.report();
-        self.tick();
+        match self.ticks {
+            Ticks::Told => self.tick(),
+            Ticks::Withheld => {}
+        }
         Ok(())
+    }
+
+    /// How the house fares from now on, as a script of faults has it.
+    pub fn set_weather(&mut self, greeting: Greeting, ticks: Ticks) {
+        (self.greeting, self.ticks) = (greeting, ticks);
+    }
+
+    /// Tells every client, whatever it asked for.
+    pub fn tell_all(&mut self, code: i32, message: &str) {
+        for seat in self.seats_that(|seat| seat.client_id.is_some()) {
+            self.error(seat, (-1, code), message);
+        }
+    }
+
+    /// Every stream of market data ends without a word to it.
+    pub fn lose_streams(&mut self) {
+        for seat in self.seats.values_mut() {
+            seat.lines.clear();
+        }
+    }
+
+    /// Counts a message that has come at an instant of the wall, in seconds, and says whether it is
+    /// to be heard. The third time that it is one too many closes the connection.
+    pub fn admit(&mut self, seat: SeatId, at: f64) -> Result<Hearing, Closing> {
+        let Err(received) = self.traffic.admit(at, self.rules) else { return Ok(Hearing::Heard) };
+        let most = self.rules.messages_a_second.unwrap_or_default();
+        let offences = self.seats.get_mut(&seat).map_or(0, |seat| seat.offences.add(at));
+        let said = format!(
+            "Max rate of messages per second has been exceeded:max={most} rec={received} \
+             ({offences})"
+        );
+        self.error(seat, (-1, 100), &said);
+        if offences >= STRIKES { Err(Closing::TooFast) } else { Ok(Hearing::Dropped) }
     }
 
     /// Does what a client asks. What it closes the connection for is the error.
@@ -130,7 +200,9 @@ impl House {
             seat.client_id = Some(client_id);
         }
         self.send(seat, Event::ManagedAccounts { accounts: self.account.clone() });
-        self.send(seat, Event::NextValidId { order_id: self.orders.next_id(client_id) });
+        if self.greeting == Greeting::Whole {
+            self.send(seat, Event::NextValidId { order_id: self.orders.next_id(client_id) });
+        }
         for (code, said) in [
             (2104, "Market data farm connection is OK:usfarm"),
             (2106, "HMDS data farm connection is OK:ushmds"),
@@ -149,7 +221,8 @@ impl House {
             | Request::CancelAccountSummary { .. }
             | Request::CancelAccountUpdatesMulti { .. }
             | Request::CancelPnl { .. }
-            | Request::CancelPnlSingle { .. } => {}
+            | Request::CancelPnlSingle { .. }
+            | Request::CancelHistory { .. } => {}
             Request::NextId => {
                 let order_id = self.orders.next_id(client_id);
                 self.send(seat, Event::NextValidId { order_id });
@@ -174,21 +247,11 @@ impl House {
                 self.market_data(seat, (req_id, kind), &contract);
             }
             Request::CancelMarketData { req_id } => {
-                if let Some(seat) = self.seats.get_mut(&seat) {
-                    seat.lines.remove(&req_id);
-                }
+                self.change(seat, |seat| drop(seat.lines.remove(&req_id)));
             }
-            Request::MarketDataType { kind } => {
-                if let Some(seat) = self.seats.get_mut(&seat) {
-                    seat.data_type = kind;
-                }
-            }
+            Request::MarketDataType { kind } => self.change(seat, |seat| seat.data_type = kind),
             Request::Positions => self.positions(seat),
-            Request::CancelPositions => {
-                if let Some(seat) = self.seats.get_mut(&seat) {
-                    seat.wants_positions = false;
-                }
-            }
+            Request::CancelPositions => self.change(seat, |seat| seat.wants_positions = false),
             Request::AccountSummary { req_id, tags, .. } => self.summary(seat, req_id, &tags),
             Request::AccountUpdates { subscription, .. } => {
                 self.account_updates(seat, subscription);
@@ -205,12 +268,19 @@ impl House {
             Request::AllOpenOrders => self.open_orders(seat, None),
             Request::CompletedOrders => self.completed_orders(seat),
             Request::Executions { req_id, filter } => self.executions(seat, req_id, &filter),
+            Request::History { req_id, wanted } => self.history(seat, req_id, &wanted),
             Request::Unanswered { message_id } => {
                 let said = format!(
                     "Error validating request: this gateway does not simulate message {message_id}"
                 );
                 self.error(seat, (-1, 321), &said);
             }
+        }
+    }
+
+    fn change(&mut self, seat: SeatId, change: impl FnOnce(&mut Seat)) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            change(seat);
         }
     }
 

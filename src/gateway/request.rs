@@ -92,10 +92,31 @@ pub enum Request {
         req_id: i32,
         filter: Box<WireExecutionFilter>,
     },
+    History {
+        req_id: i32,
+        wanted: Box<HistoryRequest>,
+    },
+    CancelHistory {
+        req_id: i32,
+    },
     /// A message that this gateway does not answer.
     Unanswered {
         message_id: u32,
     },
+}
+
+/// Which bars a client asks for, in the protocol's words.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HistoryRequest {
+    pub contract: WireContract,
+    /// Empty for now.
+    pub end: String,
+    /// `1 day`, `5 mins`.
+    pub bar_size: String,
+    /// `10 D`, `1 Y`.
+    pub duration: String,
+    /// `TRADES`, `MIDPOINT`, ..
+    pub what_to_show: String,
 }
 
 /// Whether ticks go on after the first ones.

@@ -19,9 +19,11 @@ use crate::market::Timestamp;
 use crate::market::clock::Stopwatch;
 
 use super::event::Event;
+use super::faults::{Edge, Fault, Script, notice};
 use super::frame::{FRAME_LENGTH_MAX, Frames};
 use super::handshake::{Hello, Protocol, Refusal, answer};
-use super::house::{Closing, House, SeatId};
+use super::house::{Closing, Greeting, Hearing, House, SeatId, Ticks};
+use super::traffic::Rules;
 
 /// How long a connection may take to say what it speaks.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -30,6 +32,8 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
 /// How often the market moves, of the wall.
 const BEAT: Duration = Duration::from_millis(100);
 const READ_SIZE: usize = 16 * 1024;
+/// Bytes of a piece where what is written is cut up.
+const PIECE: usize = 3;
 
 /// Simulated seconds a second of the wall.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,6 +46,7 @@ pub struct Gateway {
     start: Timestamp,
     started: Stopwatch,
     speed: Speed,
+    faults: Arc<Script>,
 }
 
 /// Why a connection ended, other than by the client.
@@ -49,6 +54,8 @@ pub struct Gateway {
 pub enum Ending {
     #[error("it said nothing that could be understood within {} s", HELLO_WITHIN.as_secs())]
     NoHello,
+    #[error("the script of faults closed it")]
+    Dropped,
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -61,14 +68,21 @@ pub enum Ending {
 
 impl Gateway {
     /// The exchange's time goes on from where it stands.
-    pub fn over(exchange: Exchange, speed: Speed) -> Self {
-        let house = House::new(exchange);
+    pub fn over(exchange: Exchange, speed: Speed, rules: Rules) -> Self {
+        let house = House::new(exchange, rules);
         Self {
             start: house.now(),
             house: Arc::new(Mutex::new(house)),
             started: Stopwatch::start(),
             speed,
+            faults: Arc::default(),
         }
+    }
+
+    /// With faults on a script, whose seconds count from now.
+    #[must_use]
+    pub fn with_faults(self, script: Script) -> Self {
+        Self { faults: Arc::new(script), ..self }
     }
 
     /// Where the simulated clock stands.
@@ -85,11 +99,15 @@ impl Gateway {
     /// Takes connections and moves the market until the exchange cannot go on.
     pub async fn serve(&self, listener: TcpListener) -> Result<(), ExchangeError> {
         let mut talks = JoinSet::new();
+        let mut last = 0.0;
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 _ = beat.tick() => {
+                    let at = self.started.elapsed_seconds();
+                    self.change_weather(last, at);
+                    last = at;
                     let now = self.now();
                     self.house().advance_to(now)?;
                 }
@@ -110,7 +128,57 @@ impl Gateway {
         }
     }
 
+    /// What a script of faults has begun and ended since the last beat.
+    fn change_weather(&self, last: f64, at: f64) {
+        let holds = |fault| self.faults.holds(fault, at).is_some();
+        let greeting =
+            if holds(Fault::HandshakeWithoutIds) { Greeting::WithoutIds } else { Greeting::Whole };
+        let ticks = if holds(Fault::StaleData) || holds(Fault::FarmDown) {
+            Ticks::Withheld
+        } else {
+            Ticks::Told
+        };
+        let mut house = self.house();
+        house.set_weather(greeting, ticks);
+        for (fault, edge) in self.faults.edges(last, at) {
+            tracing::info!(?fault, ?edge, "fault");
+            if (fault, edge) == (Fault::ConnectivityAndDataLost, Edge::Ends) {
+                house.lose_streams();
+            }
+            if let Some((code, message)) = notice(fault, edge) {
+                house.tell_all(code, message);
+            }
+        }
+    }
+
+    /// Returns once the fault holds no more.
+    async fn wait_out(&self, fault: Fault) {
+        loop {
+            let at = self.started.elapsed_seconds();
+            let Some(until) = self.faults.holds(fault, at) else { return };
+            tokio::time::sleep(Duration::from_secs_f64((until - at).max(0.001))).await;
+        }
+    }
+
+    /// Returns when the script closes the connections that there are.
+    async fn dropped(&self) {
+        let at = self.started.elapsed_seconds();
+        match self.faults.next(Fault::Drop, at) {
+            Some(next) => tokio::time::sleep(Duration::from_secs_f64(next - at)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One connection, from its hello to its end.
     async fn talk(&self, stream: TcpStream) -> Result<(), Ending> {
+        let at = self.started.elapsed_seconds();
+        if self.faults.holds(Fault::Drop, at).is_some() {
+            return Err(Ending::Dropped);
+        }
+        if self.faults.holds(Fault::AcceptWithoutHandshake, at).is_some() {
+            self.wait_out(Fault::AcceptWithoutHandshake).await;
+            return Err(Ending::Dropped);
+        }
         stream.set_nodelay(true)?;
         let (mut reader, mut writer) = stream.into_split();
         let hello = tokio::time::timeout(HELLO_WITHIN, read_hello(&mut reader));
@@ -119,8 +187,12 @@ impl Gateway {
         };
         writer.write_all(&answer(protocol, self.now())).await?;
         let (seat, inbox) = self.house().seat();
-        let mut writing = pin!(write_all(writer, protocol, inbox));
+        let mut writing = pin!(self.write_all(writer, protocol, inbox));
         let heard = tokio::select! {
+            () = self.dropped() => {
+                self.house().leave(seat);
+                return Err(Ending::Dropped);
+            }
             heard = self.listen(&mut reader, (protocol, seat), &rest) => Some(heard),
             written = &mut writing => {
                 self.house().leave(seat);
@@ -148,6 +220,10 @@ impl Gateway {
         let mut buffer = vec![0; READ_SIZE];
         loop {
             while let Some(body) = frames.take()? {
+                let at = self.started.elapsed_seconds();
+                if self.house().admit(seat, at)? == Hearing::Dropped {
+                    continue;
+                }
                 match protocol.decode(&body) {
                     Ok(request) => self.house().handle(seat, request)?,
                     Err(fault) => {
@@ -161,8 +237,34 @@ impl Gateway {
             if count == 0 {
                 return Ok(());
             }
+            self.wait_out(Fault::HalfOpen).await;
             frames.push(buffer.get(..count).unwrap_or_default());
         }
+    }
+
+    /// Writes what is due until the house has let the seat go.
+    async fn write_all(
+        &self,
+        mut writer: OwnedWriteHalf,
+        protocol: Protocol,
+        mut inbox: mpsc::Receiver<Event>,
+    ) -> std::io::Result<()> {
+        while let Some(event) = inbox.recv().await {
+            let mut bytes = protocol.encode(&event).unwrap_or_default();
+            while let Ok(event) = inbox.try_recv() {
+                bytes.extend(protocol.encode(&event).unwrap_or_default());
+            }
+            self.wait_out(Fault::HalfOpen).await;
+            if self.faults.holds(Fault::Fragments, self.started.elapsed_seconds()).is_some() {
+                for piece in bytes.chunks(PIECE) {
+                    writer.write_all(piece).await?;
+                    tokio::time::sleep(Duration::from_micros(200)).await;
+                }
+            } else {
+                writer.write_all(&bytes).await?;
+            }
+        }
+        writer.shutdown().await
     }
 }
 
@@ -179,20 +281,4 @@ async fn read_hello(reader: &mut OwnedReadHalf) -> Result<Option<(Protocol, Vec<
             return Ok(Some((protocol, hello.rest())));
         }
     }
-}
-
-/// Writes what is due until the house has let the seat go.
-async fn write_all(
-    mut writer: OwnedWriteHalf,
-    protocol: Protocol,
-    mut inbox: mpsc::Receiver<Event>,
-) -> std::io::Result<()> {
-    while let Some(event) = inbox.recv().await {
-        let mut bytes = protocol.encode(&event).unwrap_or_default();
-        while let Ok(event) = inbox.try_recv() {
-            bytes.extend(protocol.encode(&event).unwrap_or_default());
-        }
-        writer.write_all(&bytes).await?;
-    }
-    writer.shutdown().await
 }

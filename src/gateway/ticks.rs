@@ -52,6 +52,11 @@ impl House {
             self.error(seat, (req_id, 200), said);
             return;
         };
+        let lines: usize = self.seats.values().map(|seat| seat.lines.len()).sum();
+        if lines >= self.rules.lines && kind == MarketDataKind::Stream {
+            self.error(seat, (req_id, 101), "Max number of tickers has been reached");
+            return;
+        }
         let min_tick = details(self.exchange.source(), instrument).min_tick;
         self.send(seat, Event::TickRequestParameters { req_id, min_tick });
         let data_type = self.seats.get(&seat).map_or(1, |seat| seat.data_type);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use deltadesk::desk::paper_gateway::exchange_at_open;
-use deltadesk::gateway::{Gateway, Speed};
+use deltadesk::gateway::{Gateway, Rules, Script, Speed};
 use futures::StreamExt as _;
 use ibapi::orders::{Executions, OrderStatusKind, order_builder};
 use ibapi::prelude::*;
@@ -14,15 +14,21 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// No wait of these tests is longer.
-const BOUND: Duration = Duration::from_secs(30);
+pub const BOUND: Duration = Duration::from_secs(30);
 
 /// A gateway of its own on a free port, for as long as this is held.
-struct Running {
-    address: String,
+pub struct Running {
+    pub address: String,
     _serving: JoinSet<()>,
 }
 
-async fn gateway(speed: f64) -> Running {
+async fn gateway(speed: f64, rules: Rules) -> Running {
+    gateway_with(speed, rules, "").await
+}
+
+/// The same under a script of faults.
+pub async fn gateway_with(speed: f64, rules: Rules, script: &str) -> Running {
+    let script = Script::parse(script).unwrap();
     let home = tempfile::tempdir().unwrap();
     let session = "2026-03-02".parse().unwrap();
     let exchange = exchange_at_open(home.path(), 1, session).unwrap();
@@ -30,12 +36,13 @@ async fn gateway(speed: f64) -> Running {
     let address = listener.local_addr().unwrap().to_string();
     let mut serving = JoinSet::new();
     serving.spawn(async move {
-        Gateway::over(exchange, Speed(speed)).serve(listener).await.unwrap();
+        let gateway = Gateway::over(exchange, Speed(speed), rules).with_faults(script);
+        gateway.serve(listener).await.unwrap();
     });
     Running { address, _serving: serving }
 }
 
-async fn connect(address: &str, client_id: i32) -> Result<Client, Error> {
+pub async fn connect(address: &str, client_id: i32) -> Result<Client, Error> {
     timeout(BOUND, Client::connect(address, client_id)).await.expect("connected in time")
 }
 
@@ -79,7 +86,7 @@ async fn quote(client: &Client, contract: &Contract) -> Quote {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_ibapi_trades_a_spread_and_sees_the_same_world_everywhere() {
-    let running = gateway(60.0).await;
+    let running = gateway(60.0, Rules::unpaced()).await;
     let client = connect(&running.address, 100).await.unwrap();
     assert_eq!(client.server_version(), 226);
     assert_eq!(client.managed_accounts().await.unwrap(), ["DU0000001"]);
@@ -186,7 +193,7 @@ fn perm_ids(orders: Vec<Result<Orders, Error>>) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
-    let running = gateway(10.0).await;
+    let running = gateway(10.0, Rules::unpaced()).await;
     let address = &running.address;
     let (owner, other) = (connect(address, 1).await.unwrap(), connect(address, 2).await.unwrap());
     assert!(matches!(connect(address, 1).await, Err(Error::ClientIdInUse { .. })));
@@ -224,4 +231,69 @@ async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
     assert_eq!((cancelled.status, cancelled.filled), (OrderStatusKind::Cancelled, 0.0));
     let all = other.all_open_orders().await.unwrap().filter_data().collect().await;
     assert!(perm_ids(all).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_messages_a_second_are_told_and_the_third_time_closes() {
+    let running = gateway(1.0, Rules::of_ib()).await;
+    let connecting = Client::builder().address(&running.address).client_id(1);
+    let connecting = connecting.max_reconnect_attempts(0).connect_with_notice_stream();
+    let (client, notices) = timeout(BOUND, connecting).await.unwrap().unwrap();
+    let told = async {
+        let (mut notices, mut told) = (notices, 0);
+        while let Some(notice) = notices.next().await {
+            if notice.code == 100 {
+                told += 1;
+            }
+        }
+        told
+    };
+    let sent = async {
+        for _ in 0..3 {
+            for _ in 0..60 {
+                let _ = client.global_cancel().await;
+            }
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+        }
+        assert!(!client.is_connected());
+        client.disconnect().await;
+    };
+    let (told, ()) = timeout(BOUND, futures::future::join(told, sent)).await.unwrap();
+    assert!(told >= 3, "{told} times");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_end_at_their_number_and_come_back_when_they_are_cancelled() {
+    let rules = Rules { lines: 2, ..Rules::unpaced() };
+    let running = gateway(1.0, rules).await;
+    let client = connect(&running.address, 1).await.unwrap();
+    let mut lines = Vec::new();
+    for symbol in ["SPY", "QQQ", "IWM"] {
+        let contract = Contract::stock(symbol).build();
+        lines.push(client.market_data(&contract).subscribe().await.unwrap());
+    }
+    let mut third = lines.pop().unwrap().filter_data();
+    let refused = timeout(BOUND, third.next()).await.unwrap().unwrap().err();
+    assert!(matches!(refused, Some(Error::Notice(notice)) if notice.code == 101));
+    lines.pop().unwrap().cancel().await;
+    let contract = Contract::stock("IWM").build();
+    let again = client.market_data(&contract).subscribe().await.unwrap();
+    assert!(timeout(BOUND, again.filter_data().next()).await.unwrap().unwrap().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn daily_bars_are_those_of_the_market_and_others_are_refused() {
+    let running = gateway(1.0, Rules::unpaced()).await;
+    let client = connect(&running.address, 1).await.unwrap();
+    let spy = Contract::stock("SPY").build();
+    let history = async |size: HistoricalBarSize| {
+        let asked = client.historical_data(&spy, size).duration(10.days());
+        let asked = asked.what_to_show(HistoricalWhatToShow::Trades).fetch();
+        timeout(BOUND, asked).await.unwrap()
+    };
+    let bars = history(HistoricalBarSize::Day).await.unwrap().bars;
+    assert_eq!(bars.len(), 9, "ten weekdays back, and today has not closed");
+    assert!(bars.iter().all(|bar| bar.low > 0.0 && bar.low <= bar.close && bar.close <= bar.high));
+    let refused = history(HistoricalBarSize::Min).await.err().unwrap().to_string();
+    assert!(refused.contains("162"), "{refused}");
 }

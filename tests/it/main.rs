@@ -20,6 +20,8 @@ mod double_desk;
 mod floors;
 /// The paper gateway over a socket, with a client of the crate ibapi.
 mod gateway;
+/// The same gateway under scripts of faults.
+mod gateway_faults;
 /// Homes in which a day costs little, for the tests that run one.
 mod homes;
 /// Recorded chains: every input row is accounted for.

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::super::event::{
-    Computation, ContractDetails, Event, OrderView, PortfolioValue, Position,
+    Computation, ContractDetails, Event, HistoricalBar, OrderView, PortfolioValue, Position,
 };
 use super::super::words::{WireExecution, WireOrder, WireOrderState, WireStatus};
 use super::schema;
@@ -113,6 +113,21 @@ pub fn encode(event: &Event) -> Vec<u8> {
             },
         ),
         Event::AccountUpdateMultiEnd { req_id } => numbered(74, *req_id),
+        Event::HistoricalData { req_id, bars, .. } => body(
+            17,
+            &schema::HistoricalData {
+                req_id: Some(*req_id),
+                historical_data_bars: bars.iter().map(bar_from).collect(),
+            },
+        ),
+        Event::HistoricalDataEnd { req_id, start, end } => body(
+            108,
+            &schema::HistoricalDataEnd {
+                req_id: Some(*req_id),
+                start_date_str: some(start),
+                end_date_str: some(end),
+            },
+        ),
         Event::Pnl { req_id, daily, unrealised, realised } => body(
             94,
             &schema::Pnl {
@@ -226,6 +241,17 @@ fn computation(req_id: i32, field: i32, values: &Computation) -> Vec<u8> {
             und_price: values.underlying,
         },
     )
+}
+
+fn bar_from(bar: &HistoricalBar) -> schema::HistoricalDataBar {
+    schema::HistoricalDataBar {
+        date: some(&bar.date),
+        open: Some(bar.open),
+        high: Some(bar.high),
+        low: Some(bar.low),
+        close: Some(bar.close),
+        volume: bar.volume.map(|volume| volume.to_string()),
+    }
 }
 
 fn position_from(position: &Position) -> schema::Position {

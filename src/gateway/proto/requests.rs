@@ -3,7 +3,7 @@
 use prost::Message;
 use rust_decimal::Decimal;
 
-use super::super::request::{DecodeError, MarketDataKind, Request, Subscription};
+use super::super::request::{DecodeError, HistoryRequest, MarketDataKind, Request, Subscription};
 use super::super::words::{WireExecutionFilter, WireOrder};
 use super::schema;
 use super::{RAISED_BY, contract_of};
@@ -53,6 +53,8 @@ impl Body<'_> {
             8 => Request::NextId,
             9 => self.contract_details()?,
             15 => Request::AutoOpenOrders,
+            20 => self.history()?,
+            25 => Request::CancelHistory { req_id: self.number()? },
             16 => Request::AllOpenOrders,
             17 => Request::ManagedAccounts,
             49 => Request::CurrentTime,
@@ -111,6 +113,20 @@ impl Body<'_> {
             contract: Box::new(contract_of(said.contract.unwrap_or_default())),
             generic_ticks: said.generic_tick_list.unwrap_or_default(),
             kind,
+        })
+    }
+
+    fn history(&self) -> Result<Request, DecodeError> {
+        let said: schema::HistoricalDataRequest = self.read()?;
+        Ok(Request::History {
+            req_id: said.req_id.unwrap_or_default(),
+            wanted: Box::new(HistoryRequest {
+                contract: contract_of(said.contract.unwrap_or_default()),
+                end: said.end_date_time.unwrap_or_default(),
+                bar_size: said.bar_size_setting.unwrap_or_default(),
+                duration: said.duration.unwrap_or_default(),
+                what_to_show: said.what_to_show.unwrap_or_default(),
+            }),
         })
     }
 

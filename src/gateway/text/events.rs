@@ -1,7 +1,7 @@
 //! Events into text.
 
 use super::super::event::{
-    Computation, ContractDetails, Event, OptionParameters, PortfolioValue, Position,
+    Computation, ContractDetails, Event, HistoricalBar, OptionParameters, PortfolioValue, Position,
 };
 use super::super::words::{WireContract, WireExecution, WireStatus};
 use super::WITH_PENDING_REVISION;
@@ -18,7 +18,8 @@ pub fn encode(version: u32, event: &Event) -> Option<Vec<u8>> {
             Line::of(4).add(2).add(id).add(code).add(message).add("")
         }
         Event::CurrentTime { seconds } => Line::of(49).add(1).add(seconds),
-        Event::CurrentTimeMillis { .. } => return None,
+        // The ends of a history stand with its bars.
+        Event::CurrentTimeMillis { .. } | Event::HistoricalDataEnd { .. } => return None,
         Event::ContractDetails { req_id, details } => contract_details(*req_id, details),
         Event::ContractDetailsEnd { req_id } => Line::of(52).add(1).add(req_id),
         Event::OptionParameters { req_id, parameters } => option_parameters(*req_id, parameters),
@@ -65,6 +66,10 @@ pub fn encode(version: u32, event: &Event) -> Option<Vec<u8>> {
             .add(&figure.value)
             .add(&figure.currency),
         Event::AccountUpdateMultiEnd { req_id } => Line::of(74).add(1).add(req_id),
+        Event::HistoricalData { req_id, bars, start, end } => {
+            let line = Line::of(17).add(req_id).add(start).add(end).add(bars.len());
+            bars.iter().fold(line, bar_fields)
+        }
         Event::Pnl { req_id, daily, unrealised, realised } => {
             Line::of(94).add(req_id).add(daily).add(unrealised).add(realised)
         }
@@ -85,6 +90,18 @@ pub fn encode(version: u32, event: &Event) -> Option<Vec<u8>> {
         }
     };
     Some(line.body())
+}
+
+/// A bar's average price and number of trades are not known: -1, as IB writes it.
+fn bar_fields(line: Line, bar: &HistoricalBar) -> Line {
+    line.add(&bar.date)
+        .add(bar.open)
+        .add(bar.high)
+        .add(bar.low)
+        .add(bar.close)
+        .add(bar.volume.unwrap_or(-1))
+        .add(-1)
+        .add(-1)
 }
 
 fn contract_details(req_id: i32, details: &ContractDetails) -> Line {

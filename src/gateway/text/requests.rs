@@ -1,6 +1,6 @@
 //! Requests out of text.
 
-use super::super::request::{DecodeError, MarketDataKind, Request, Subscription};
+use super::super::request::{DecodeError, HistoryRequest, MarketDataKind, Request, Subscription};
 use super::super::words::WireExecutionFilter;
 use super::fields::Fields;
 use super::order_requests::place_order;
@@ -21,6 +21,8 @@ pub fn decode(version: u32, frame: &[u8]) -> Result<Request, DecodeError> {
         8 => Request::NextId,
         9 => contract_details(fields)?,
         15 => Request::AutoOpenOrders,
+        20 => history(fields)?,
+        25 => Request::CancelHistory { req_id: versioned_number(fields)? },
         16 => Request::AllOpenOrders,
         17 => Request::ManagedAccounts,
         49 => Request::CurrentTime,
@@ -79,6 +81,18 @@ fn market_data(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
     let kind =
         if fields.flag("snapshot")? { MarketDataKind::Snapshot } else { MarketDataKind::Stream };
     Ok(Request::MarketData { req_id, contract: Box::new(contract), generic_ticks, kind })
+}
+
+fn history(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
+    let req_id = fields.number("reqId")?;
+    let contract = fields.contract()?;
+    fields.skip(1, "includeExpired")?;
+    let (end, bar_size) = (fields.owned("endDateTime")?, fields.owned("barSizeSetting")?);
+    let duration = fields.owned("durationStr")?;
+    fields.skip(1, "useRTH")?;
+    let what_to_show = fields.owned("whatToShow")?;
+    let wanted = HistoryRequest { contract, end, bar_size, duration, what_to_show };
+    Ok(Request::History { req_id, wanted: Box::new(wanted) })
 }
 
 fn account_summary(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {

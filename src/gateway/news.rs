@@ -1,0 +1,294 @@
+//! What comes of orders, told to whom it concerns, and told again to those who ask.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use rust_decimal::Decimal;
+
+use crate::exchange::ExchangeEvent;
+use crate::market::Timestamp;
+use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
+
+use super::event::{Event, OrderView};
+use super::house::{House, SeatId};
+use super::listing::{SMART, describe, wire_id};
+use super::orders::ClientOrder;
+use super::words::{WireContract, WireExecution, WireExecutionFilter, WireOrderState};
+
+/// One reported fill, for those who ask later.
+#[derive(Debug, Clone)]
+pub(super) struct Fill {
+    at: Timestamp,
+    contract: WireContract,
+    execution: WireExecution,
+    /// USD; a combo as a whole has none of its own.
+    commission: Option<f64>,
+}
+
+impl House {
+    pub(super) fn open_orders(&mut self, seat: SeatId, of_client: Option<i32>) {
+        let events: Vec<[Event; 2]> = self
+            .orders
+            .working()
+            .filter(|order| of_client.is_none_or(|client| client == order.order.client_id))
+            .map(both)
+            .collect();
+        for event in events.into_iter().flatten() {
+            self.send(seat, event);
+        }
+        self.send(seat, Event::OpenOrderEnd);
+    }
+
+    pub(super) fn completed_orders(&mut self, seat: SeatId) {
+        let views: Vec<OrderView> = self.orders.ended().map(view).collect();
+        for view in views {
+            self.send(seat, Event::CompletedOrder(Box::new(view)));
+        }
+        self.send(seat, Event::CompletedOrdersEnd);
+    }
+
+    pub(super) fn executions(&mut self, seat: SeatId, req_id: i32, filter: &WireExecutionFilter) {
+        let side = match filter.side.as_str() {
+            "BUY" => "BOT",
+            "SELL" => "SLD",
+            other => other,
+        };
+        let since = instant_of(&filter.time);
+        if since.is_none() && !filter.time.is_empty() {
+            let said = format!("Error validating request: `{}` is no time", filter.time);
+            return self.error(seat, (req_id, 321), &said);
+        }
+        let any = |wanted: &str, has: &str| wanted.is_empty() || wanted == has;
+        let found: Vec<Fill> = self
+            .fills
+            .iter()
+            .filter(|fill| since.is_none_or(|since| fill.at >= since))
+            .filter(|fill| filter.client_id == 0 || fill.execution.client_id == filter.client_id)
+            .filter(|fill| any(&filter.symbol, &fill.contract.symbol))
+            .filter(|fill| any(&filter.security_type, &fill.contract.security_type))
+            .filter(|fill| any(side, fill.execution.side))
+            .cloned()
+            .collect();
+        for fill in found {
+            for event in fill_events(req_id, &fill) {
+                self.send(seat, event);
+            }
+        }
+        self.send(seat, Event::ExecutionsEnd { req_id });
+    }
+
+    /// Tells everybody what the exchange has reported since the last time: fills before the states
+    /// that they led to.
+    pub(super) fn report(&mut self) {
+        let mut groups: BTreeMap<String, Vec<Execution>> = BTreeMap::new();
+        let mut states: Vec<OrderEvent> = Vec::new();
+        let mut moved = false;
+        for event in self.exchange.take_events() {
+            match event {
+                ExchangeEvent::Order(event) => states.push(event),
+                ExchangeEvent::Execution(execution) => {
+                    moved = true;
+                    if execution.kind == ExecutionKind::Trade {
+                        let group = groups.entry(execution.group_id.clone()).or_default();
+                        group.push(execution);
+                    }
+                }
+            }
+        }
+        for executions in groups.into_values() {
+            self.report_fill(&executions);
+        }
+        for event in states {
+            self.report_order(&event);
+        }
+        if moved {
+            self.report_account();
+        }
+    }
+
+    fn report_order(&mut self, event: &OrderEvent) {
+        let Some(order) = self.orders.of_ref(&event.order_ref) else { return };
+        order.filled = event.filled;
+        order.status = match event.status {
+            BrokerStatus::Working => "Submitted",
+            BrokerStatus::Filled => "Filled",
+            BrokerStatus::Cancelled => "Cancelled",
+            BrokerStatus::Rejected => "Inactive",
+        };
+        if order.is_final() {
+            order.ended_at = Some(event.at);
+        }
+        let (client_id, order_id) = (order.order.client_id, order.order.order_id);
+        let events = both(order);
+        for seat in self.seats_that(|seat| seat.client_id == Some(client_id)) {
+            for event in events.clone() {
+                self.send(seat, event);
+            }
+            let (code, said) = match event.status {
+                BrokerStatus::Cancelled => (202, "Order Canceled - reason:"),
+                BrokerStatus::Rejected => (201, "Order rejected - reason:"),
+                BrokerStatus::Working | BrokerStatus::Filled => continue,
+            };
+            self.error(seat, (order_id, code), &format!("{said}{}", event.reason));
+        }
+    }
+
+    /// One fill of an order: an execution a leg, of a combo also one of the whole. That TWS reports
+    /// the whole first is an assumption.
+    fn report_fill(&mut self, executions: &[Execution]) {
+        let Some(first) = executions.first() else { return };
+        let Some(order_ref) = first.order_ref.as_ref() else { return };
+        let Some(order) = self.orders.of_ref(order_ref) else { return };
+        let whole = whole_of(order, executions);
+        order.filled += whole.quantity;
+        order.paid += whole.price * Decimal::from(whole.quantity);
+        order.last_price = whole.price;
+        let order = order.clone();
+        let mut fills = Vec::new();
+        if order.contract.security_type == "BAG" {
+            let side = if order.sign > 0 { "BOT" } else { "SLD" };
+            let price = order.shown(whole.price);
+            let named = Named { exec_id: format!("{}.00", first.group_id), side, price };
+            fills.push(Fill {
+                at: first.at,
+                contract: order.contract.clone(),
+                execution: wire_execution(&order, named, whole.quantity, first.at),
+                commission: None,
+            });
+        }
+        for execution in executions {
+            let Some(instrument) = self.instrument(execution.conid) else { continue };
+            let side = if execution.quantity > 0 { "BOT" } else { "SLD" };
+            let price = execution.price.map(crate::market::Price::to_f64).unwrap_or_default();
+            let named = Named { exec_id: execution.exec_id.clone(), side, price };
+            fills.push(Fill {
+                at: execution.at,
+                contract: describe(&instrument),
+                execution: wire_execution(&order, named, execution.quantity.abs(), execution.at),
+                commission: Some(execution.commission.to_f64()),
+            });
+        }
+        let client_id = order.order.client_id;
+        let seats = self.seats_that(|seat| seat.client_id == Some(client_id));
+        for fill in fills {
+            for seat in &seats {
+                for event in fill_events(-1, &fill) {
+                    self.send(*seat, event);
+                }
+            }
+            self.fills.push(fill);
+        }
+    }
+
+    fn report_account(&mut self) {
+        for seat in self.seats_that(|seat| seat.wants_positions) {
+            for held in self.exchange.positions() {
+                if let Some(position) = self.position_of(&held) {
+                    self.send(seat, Event::Position(Box::new(position)));
+                }
+            }
+        }
+        for seat in self.seats_that(|seat| seat.wants_account) {
+            self.account_values(seat);
+        }
+    }
+}
+
+fn view(order: &ClientOrder) -> OrderView {
+    let ended = order.ended_at.map(local_time).unwrap_or_default();
+    let completed_status = if order.is_final() { order.status.to_owned() } else { String::new() };
+    OrderView {
+        contract: order.contract.clone(),
+        order: order.order.clone(),
+        state: WireOrderState {
+            status: order.status.to_owned(),
+            margin: None,
+            completed_time: ended,
+            completed_status,
+        },
+    }
+}
+
+/// TWS tells an order and its status together.
+fn both(order: &ClientOrder) -> [Event; 2] {
+    [Event::OpenOrder(Box::new(view(order))), Event::OrderStatus(Box::new(order.wire_status()))]
+}
+
+/// `20260302 09:45:10 US/Eastern`.
+fn local_time(at: Timestamp) -> String {
+    let local = at.with_timezone(&chrono_tz::America::New_York);
+    local.format("%Y%m%d %H:%M:%S US/Eastern").to_string()
+}
+
+/// `20260302 09:30:00`, in New York, with or without a zone's name, or `20260302-14:30:00` in UTC.
+fn instant_of(text: &str) -> Option<Timestamp> {
+    if let Ok(utc) = NaiveDateTime::parse_from_str(text, "%Y%m%d-%H:%M:%S") {
+        return Some(utc.and_utc());
+    }
+    let local = text.get(..17)?;
+    let local = NaiveDateTime::parse_from_str(local, "%Y%m%d %H:%M:%S").ok()?;
+    let local = local.and_local_timezone(chrono_tz::America::New_York).earliest()?;
+    Some(local.to_utc())
+}
+
+/// Combos of one fill and their net price, in the exchange's sign.
+struct Whole {
+    quantity: i64,
+    price: Decimal,
+}
+
+fn whole_of(order: &ClientOrder, executions: &[Execution]) -> Whole {
+    let ratio_of = |execution: &Execution| {
+        let con_id = i64::from(wire_id(execution.conid).unwrap_or_default());
+        let leg = order.contract.legs.iter().find(|leg| i64::from(leg.con_id) == con_id);
+        leg.map_or(1, |leg| i64::from(leg.ratio.max(1)))
+    };
+    let quantity =
+        executions.first().map_or(0, |execution| execution.quantity.abs() / ratio_of(execution));
+    let paid: Decimal = executions
+        .iter()
+        .filter_map(|execution| {
+            Some(execution.price?.decimal() * Decimal::from(execution.quantity))
+        })
+        .sum();
+    let price = if quantity > 0 { paid / Decimal::from(quantity) } else { Decimal::ZERO };
+    Whole { quantity, price }
+}
+
+/// What tells one execution of an order from another.
+struct Named {
+    exec_id: String,
+    side: &'static str,
+    price: f64,
+}
+
+fn wire_execution(order: &ClientOrder, named: Named, shares: i64, at: Timestamp) -> WireExecution {
+    WireExecution {
+        order_id: order.order.order_id,
+        exec_id: named.exec_id,
+        time: local_time(at),
+        account: order.order.account.clone(),
+        exchange: SMART.to_owned(),
+        side: named.side,
+        shares: shares.into(),
+        price: named.price,
+        perm_id: order.order.perm_id,
+        client_id: order.order.client_id,
+        cumulative: order.filled.into(),
+        average_price: order.shown(order.paid / Decimal::from(order.filled.max(1))),
+        order_ref: order.order.order_ref.clone(),
+    }
+}
+
+fn fill_events(req_id: i32, fill: &Fill) -> Vec<Event> {
+    let mut events = vec![Event::Execution {
+        req_id,
+        contract: Box::new(fill.contract.clone()),
+        execution: Box::new(fill.execution.clone()),
+    }];
+    if let Some(amount) = fill.commission {
+        let exec_id = fill.execution.exec_id.clone();
+        events.push(Event::Commission { exec_id, amount, realised: None });
+    }
+    events
+}

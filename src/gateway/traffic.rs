@@ -1,0 +1,91 @@
+//! IB's rules of traffic: how many messages a second all clients together may send, and how many
+//! market data lines they may hold.
+
+use std::collections::VecDeque;
+
+/// The two limits of one login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Over all clients; `None` lets everything through.
+    pub messages_a_second: Option<usize>,
+    /// Streams of market data over all clients.
+    pub lines: usize,
+}
+
+impl Rules {
+    /// What IB grants an ordinary login: 50 messages a second, 100 lines (TWS API reference).
+    pub fn of_ib() -> Self {
+        Self { messages_a_second: Some(50), lines: 100 }
+    }
+
+    /// IB's lines, but as many messages as come.
+    pub fn unpaced() -> Self {
+        Self { messages_a_second: None, ..Self::of_ib() }
+    }
+}
+
+/// How often a connection may send too much before it is closed.
+pub const STRIKES: usize = 3;
+
+/// Messages of the last second, of all clients. Times are seconds of the wall.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    recent: VecDeque<f64>,
+}
+
+/// A connection's offences. That several within one second are one is an assumption.
+#[derive(Debug, Default)]
+pub struct Offences {
+    count: usize,
+    last: Option<f64>,
+}
+
+impl Traffic {
+    /// Counts a message; where it is one too many, how many the last second has seen.
+    pub fn admit(&mut self, at: f64, rules: Rules) -> Result<(), usize> {
+        while self.recent.front().is_some_and(|oldest| at - oldest >= 1.0) {
+            self.recent.pop_front();
+        }
+        let Some(most) = rules.messages_a_second else { return Ok(()) };
+        if self.recent.len() >= most {
+            return Err(self.recent.len() + 1);
+        }
+        self.recent.push_back(at);
+        Ok(())
+    }
+}
+
+impl Offences {
+    /// Counts an offence; how many there have been.
+    pub fn add(&mut self, at: f64) -> usize {
+        if self.last.is_none_or(|last| at - last >= 1.0) {
+            self.count += 1;
+            self.last = Some(at);
+        }
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifty_messages_a_second_pass_and_the_next_does_not() {
+        let (mut traffic, rules) = (Traffic::default(), Rules::of_ib());
+        for message in 0..50 {
+            assert_eq!(traffic.admit(f64::from(message) * 0.001, rules), Ok(()));
+        }
+        assert_eq!(traffic.admit(0.999, rules), Err(51));
+        assert_eq!(traffic.admit(1.0, rules), Ok(()), "the first of them is a second old");
+        assert_eq!(traffic.admit(1.0, rules), Err(51));
+        assert_eq!(traffic.admit(1.0, Rules::unpaced()), Ok(()));
+    }
+
+    #[test]
+    fn offences_within_a_second_are_one() {
+        let mut offences = Offences::default();
+        let counted: Vec<usize> = [0.0, 0.5, 0.9, 1.0, 1.5, 2.5].map(|at| offences.add(at)).into();
+        assert_eq!(counted, [1, 1, 1, 2, 2, 3]);
+    }
+}
