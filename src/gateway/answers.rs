@@ -140,14 +140,13 @@ impl House {
         valued.collect()
     }
 
-    /// Profit and loss since the gateway began; the day's own part is not told apart.
+    /// Profit and loss since the account began.
     pub(super) fn pnl(&mut self, seat: SeatId, req_id: i32) {
         let unrealised: f64 = self.portfolio().iter().map(|value| value.unrealised).sum();
         let Ok(account) = self.exchange.account() else { return };
         let begun = self.exchange.config().initial_cash.to_f64();
-        let daily = account.net_liquidation.to_f64() - begun;
-        let realised = daily - unrealised;
-        self.send(seat, Event::Pnl { req_id, daily, unrealised, realised });
+        let realised = account.net_liquidation.to_f64() - begun - unrealised;
+        self.send(seat, Event::Pnl { req_id, unrealised, realised });
     }
 
     pub(super) fn pnl_single(&mut self, seat: SeatId, req_id: i32, con_id: i32) {
@@ -157,7 +156,6 @@ impl House {
         let event = Event::PnlSingle {
             req_id,
             position: value.position.quantity,
-            daily: value.unrealised,
             unrealised: value.unrealised,
             value: value.market_value,
         };

@@ -111,16 +111,16 @@ pub enum Event {
         start: String,
         end: String,
     },
+    /// Since the account began, USD; the day's own part is left unset.
     Pnl {
         req_id: i32,
-        daily: f64,
         unrealised: f64,
         realised: f64,
     },
+    /// As [`Self::Pnl`], of one contract.
     PnlSingle {
         req_id: i32,
         position: Decimal,
-        daily: f64,
         unrealised: f64,
         value: f64,
     },

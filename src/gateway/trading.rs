@@ -55,11 +55,7 @@ impl House {
         })?;
         let state = WireOrderState {
             status: "PreSubmitted".to_owned(),
-            margin: Some(margin_of(
-                &answer,
-                account.maintenance_margin.to_f64(),
-                account.net_liquidation.to_f64(),
-            )),
+            margin: Some(margin_of(&answer, account.maintenance_margin.to_f64())),
             ..WireOrderState::default()
         };
         let order = WireOrder { account: self.account.clone(), ..order.clone() };
@@ -164,11 +160,10 @@ fn refuse<T>(code: i32, reason: impl Into<String>) -> Result<T, Reject> {
     Err(Reject { code, reason: reason.into() })
 }
 
-fn margin_of(answer: &WhatIf, maintenance_before: f64, equity_before: f64) -> WireMargin {
+fn margin_of(answer: &WhatIf, maintenance_before: f64) -> WireMargin {
     WireMargin {
         initial_before: answer.initial_margin_before.to_f64(),
         maintenance_before,
-        equity_before,
         initial_after: answer.initial_margin_after.to_f64(),
         maintenance_after: answer.maintenance_margin_after.to_f64(),
         equity_after: answer.equity_with_loan_after.to_f64(),

@@ -80,12 +80,11 @@ pub struct WireOrderState {
     pub completed_status: String,
 }
 
-/// What the account would look like, USD.
+/// What the account would look like, USD. The equity with loan that stands now is not told.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WireMargin {
     pub initial_before: f64,
     pub maintenance_before: f64,
-    pub equity_before: f64,
     pub initial_after: f64,
     pub maintenance_after: f64,
     pub equity_after: f64,

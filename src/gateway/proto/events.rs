@@ -128,21 +128,21 @@ pub fn encode(event: &Event) -> Vec<u8> {
                 end_date_str: some(end),
             },
         ),
-        Event::Pnl { req_id, daily, unrealised, realised } => body(
+        Event::Pnl { req_id, unrealised, realised } => body(
             94,
             &schema::Pnl {
                 req_id: Some(*req_id),
-                daily_pnl: Some(*daily),
+                daily_pnl: None,
                 unrealized_pnl: Some(*unrealised),
                 realized_pnl: Some(*realised),
             },
         ),
-        Event::PnlSingle { req_id, position, daily, unrealised, value } => body(
+        Event::PnlSingle { req_id, position, unrealised, value } => body(
             95,
             &schema::PnlSingle {
                 req_id: Some(*req_id),
                 position: Some(position.to_string()),
-                daily_pnl: Some(*daily),
+                daily_pnl: None,
                 unrealized_pnl: Some(*unrealised),
                 value: Some(*value),
             },
@@ -316,10 +316,10 @@ fn state_from(state: &WireOrderState) -> schema::OrderState {
         status: some(&state.status),
         init_margin_before: margin.map(|margin| margin.initial_before),
         maint_margin_before: margin.map(|margin| margin.maintenance_before),
-        equity_with_loan_before: margin.map(|margin| margin.equity_before),
+        equity_with_loan_before: None,
         init_margin_change: margin.map(|m| m.initial_after - m.initial_before),
         maint_margin_change: margin.map(|m| m.maintenance_after - m.maintenance_before),
-        equity_with_loan_change: margin.map(|m| m.equity_after - m.equity_before),
+        equity_with_loan_change: None,
         init_margin_after: margin.map(|margin| margin.initial_after),
         maint_margin_after: margin.map(|margin| margin.maintenance_after),
         equity_with_loan_after: margin.map(|margin| margin.equity_after),

@@ -70,11 +70,11 @@ pub fn encode(version: u32, event: &Event) -> Option<Vec<u8>> {
             let line = Line::of(17).add(req_id).add(start).add(end).add(bars.len());
             bars.iter().fold(line, bar_fields)
         }
-        Event::Pnl { req_id, daily, unrealised, realised } => {
-            Line::of(94).add(req_id).add(daily).add(unrealised).add(realised)
+        Event::Pnl { req_id, unrealised, realised } => {
+            Line::of(94).add(req_id).add(f64::MAX).add(unrealised).add(realised)
         }
-        Event::PnlSingle { req_id, position, daily, unrealised, value } => {
-            Line::of(95).add(req_id).add(position).add(daily).add(unrealised).add(0).add(value)
+        Event::PnlSingle { req_id, position, unrealised, value } => {
+            Line::of(95).add(req_id).add(position).add(f64::MAX).add(unrealised).add(0).add(value)
         }
         Event::OpenOrder(view) => open_order(version, view),
         Event::OpenOrderEnd => Line::of(53).add(1),

@@ -123,10 +123,10 @@ fn margin(line: Line, margin: Option<WireMargin>) -> Line {
     let Some(margin) = margin else { return line.blank(13) };
     line.add(margin.initial_before)
         .add(margin.maintenance_before)
-        .add(margin.equity_before)
+        .add("")
         .add(margin.initial_after - margin.initial_before)
         .add(margin.maintenance_after - margin.maintenance_before)
-        .add(margin.equity_after - margin.equity_before)
+        .add("")
         .add(margin.initial_after)
         .add(margin.maintenance_after)
         .add(margin.equity_after)
