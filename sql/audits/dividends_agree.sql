@@ -1,4 +1,4 @@
--- about: The dated dividends to an expiry agree with the parity forward of American options near the session's close. Where the underlying was quoted, forward discounted plus dividends is that quote. Where it was not, the daily close lies among what the sweeps of five minutes around it say, for the close is no instant of a sweep; that needs sweeps on both sides. The error is that of the quotes behind the forward and of the published rate; American puts are worth more than European ones, so that the forward may look low by a tenth of the interest to expiry. An expiry without a forward of its own or without known dividends is not judged: no entry is made there.
+-- about: The dated dividends to an expiry agree with the parity forward of American options near the session's close. Where the underlying was quoted, forward discounted plus dividends is that quote. Where it was not, the daily close lies among what the sweeps of five minutes around it say, for the close is no instant of a sweep; that needs sweeps on both sides. The error is that of the quotes behind the forward and of the published rate; American puts are worth more than European ones, so that the forward may look low by a tenth of the interest to expiry; American calls are worth exercising before an ex-date that is close to expiry, so that it may look high by what such a dividend is worth beyond the interest from there to expiry. An expiry without a forward of its own or without known dividends is not judged: no entry is made there.
 -- audit: table
 -- sessions: 1
 with
@@ -10,6 +10,15 @@ rate_errors as (
     from bronze.rates
     inner join clock on rates.session_date = clock.session_date
 ),
+dividends as (
+    select
+        dividends.symbol,
+        dividends.ex_date,
+        max(cast(dividends.amount_usd as double)) as amount_usd
+    from bronze.dividends
+    inner join clock on dividends.session_date = clock.session_date
+    group by dividends.symbol, dividends.ex_date
+),
 closes as (
     select
         bars.symbol,
@@ -19,27 +28,64 @@ closes as (
     inner join clock on bars.session_date = clock.session_date
     where bars.bar_size = '1 day'
 ),
-judged as (
+parity as (
+    select * from silver.parity
+),
+near as (
     select
-        parity.symbol,
-        parity.expiry_date,
-        case when parity.received_at <= clock.session_close_at then 1 else 0 end as is_before,
-        parity.spot_source,
-        parity.spot_usd,
-        parity.dividends_usd,
-        parity.forward_usd * exp(-parity.rate * parity.years) + parity.dividends_usd
-            as implied_spot_usd,
-        parity.forward_error_usd
-        + coalesce(rate_errors.rate_error, 0) * parity.years * parity.forward_usd as error_usd,
-        0.1 * greatest(0.0, 1 - exp(-parity.rate * parity.years)) * parity.forward_usd
-            as early_usd
+        parity.*,
+        case when parity.received_at <= clock.session_close_at then 1 else 0 end as is_before
     from clock
-    cross join rate_errors
-    inner join silver.parity on clock.session_date = parity.session_date
+    inner join parity on clock.session_date = parity.session_date
     where parity.exercise_style = 'american'
         and parity.forward_source = 'parity'
         and parity.dividends_usd is not null
         and abs(extract(epoch from (parity.received_at - clock.session_close_at))) <= 300
+),
+called as (
+    select
+        near.symbol,
+        near.sweep_key,
+        near.expiry_date,
+        sum(
+            greatest(
+                0.0,
+                dividends.amount_usd - near.forward_usd * (
+                    1 - exp(
+                        -near.rate
+                        * cast(near.expiry_date - dividends.ex_date as double) / 365
+                    )
+                )
+            )
+        ) as early_call_usd
+    from near
+    inner join dividends
+        on near.symbol = dividends.symbol
+        and dividends.ex_date > near.session_date
+        and dividends.ex_date <= near.expiry_date
+    group by near.symbol, near.sweep_key, near.expiry_date
+),
+judged as (
+    select
+        near.symbol,
+        near.expiry_date,
+        near.is_before,
+        near.spot_source,
+        near.spot_usd,
+        near.dividends_usd,
+        near.forward_usd * exp(-near.rate * near.years) + near.dividends_usd
+            as implied_spot_usd,
+        near.forward_error_usd
+        + coalesce(rate_errors.rate_error, 0) * near.years * near.forward_usd as error_usd,
+        0.1 * greatest(0.0, 1 - exp(-near.rate * near.years)) * near.forward_usd
+            as early_usd,
+        coalesce(called.early_call_usd, 0) as early_call_usd
+    from near
+    cross join rate_errors
+    left join called
+        on near.symbol = called.symbol
+        and near.sweep_key = called.sweep_key
+        and near.expiry_date = called.expiry_date
 ),
 quoted as (
     select
@@ -55,14 +101,14 @@ quoted as (
     where spot_source = 'quote'
         and (
             spot_usd > implied_spot_usd + error_usd + early_usd
-            or spot_usd < implied_spot_usd - error_usd
+            or spot_usd < implied_spot_usd - error_usd - early_call_usd
         )
 ),
 ranges as (
     select
         symbol,
         expiry_date,
-        min(implied_spot_usd - error_usd) as lowest_usd,
+        min(implied_spot_usd - error_usd - early_call_usd) as lowest_usd,
         max(implied_spot_usd + error_usd + early_usd) as highest_usd,
         max(error_usd) as error_usd,
         max(dividends_usd) as dividends_usd

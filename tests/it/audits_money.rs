@@ -179,7 +179,7 @@ fn parity(symbol: &str, at: &str, dividends: Option<f64>) -> Value {
         "forward_source": "parity", "forward_error_usd": 0.2,
         "spot_usd": 100.0 + dividends.unwrap_or_default(),
         "spot_source": "quote", "dividends_usd": dividends, "session_date": DAY,
-        "received_at": format!("{DAY}T{at}Z") })
+        "sweep_key": at, "received_at": format!("{DAY}T{at}Z") })
 }
 
 pub fn dividends() -> Vec<Case> {
@@ -203,6 +203,13 @@ pub fn dividends() -> Vec<Case> {
         };
         judged(name, offenders, vec![row("19:59:00", forwards[0]), row("20:01:00", forwards[1])])
     };
+    let exercised = |name, offenders, ex_date: &str| {
+        let paid = json!({ "symbol": "A", "ex_date": ex_date, "amount_usd": "2",
+            "session_date": DAY });
+        let mut case = quote(name, offenders, json!({ "spot_usd": 100.9 }));
+        case.given.push(("bronze.dividends", vec![paid]));
+        case
+    };
     vec![
         quote("the quote less dividends, carried", 0, json!({})),
         quote("within the quotes' error", 0, json!({ "spot_usd": 101.81 })),
@@ -212,6 +219,8 @@ pub fn dividends() -> Vec<Case> {
         quote("no forward of its own", 0, json!({ "forward_source": "carry", "spot_usd": 90.0 })),
         quote("dividends not known", 0, json!({ "dividends_usd": null, "spot_usd": 90.0 })),
         judged("at noon nothing is judged", 0, vec![at("17:00:00", json!({ "spot_usd": 90.0 }))]),
+        exercised("calls are exercised before an ex-date near their expiry", 0, "2027-03-08"),
+        exercised("not before one that is far from it", 1, "2026-04-16"),
         around("the close lies between two sweeps", 0, [110.5, 111.5]),
         around("the close is above both", 1, [107.0, 107.5]),
         around("the close is below both", 1, [112.0, 113.0]),
