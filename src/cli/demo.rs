@@ -1,5 +1,6 @@
 //! `deltadesk demo`.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,12 +152,12 @@ fn day_line(day: &DaySummary, digest: &DayDigest) -> String {
 fn print_outcome(outcome: &DemoOutcome, home: &Home) {
     println!();
     let opened: i64 = outcome.days.iter().map(|day| day.opened).sum();
-    let closed: Vec<String> = outcome
-        .days
-        .iter()
-        .flat_map(|day| &day.closed)
-        .map(|(rule, count)| format!("{count} by {rule}"))
-        .collect();
+    let mut by_rule: BTreeMap<&str, i64> = BTreeMap::new();
+    for (rule, count) in outcome.days.iter().flat_map(|day| &day.closed) {
+        *by_rule.entry(rule).or_default() += count;
+    }
+    let closed: Vec<String> =
+        by_rule.into_iter().map(|(rule, count)| format!("{count} by {rule}")).collect();
     let alerts: i64 = outcome.days.iter().map(|day| day.alerts).sum();
     println!("strategies opened   {opened}");
     println!(
