@@ -22,6 +22,8 @@ pub struct ClientOrder {
     pub contract: WireContract,
     pub order: WireOrder,
     pub order_ref: OrderRef,
+    /// As the exchange holds them: a change may not touch them.
+    pub legs: Vec<OrderLeg>,
     /// What the client reads: `Submitted`, `Filled`, `Cancelled`, `Inactive`.
     pub status: &'static str,
     pub filled: i64,
@@ -123,7 +125,7 @@ impl Orders {
     }
 }
 
-fn refuse<T>(code: i32, reason: impl Into<String>) -> Result<T, Reject> {
+pub fn refuse<T>(code: i32, reason: impl Into<String>) -> Result<T, Reject> {
     Err(Reject { code, reason: reason.into() })
 }
 

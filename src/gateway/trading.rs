@@ -7,7 +7,7 @@ use crate::structures::{OrderRef, OrderRequest, Reject, WhatIf};
 use super::event::{Event, OrderView};
 use super::house::{House, SeatId};
 use super::listing::describe;
-use super::orders::{ClientOrder, request_of, sign_of};
+use super::orders::{ClientOrder, refuse, request_of, sign_of};
 use super::words::{WireContract, WireMargin, WireOrder, WireOrderState};
 
 impl House {
@@ -68,7 +68,7 @@ impl House {
         let order_ref = self.orders.new_ref()?;
         let request = request_of(self.exchange.source(), contract, &order, order_ref.clone())?;
         let described = self.described(contract, &request);
-        let quantity = request.quantity;
+        let (quantity, legs) = (request.quantity, request.legs.clone());
         order.perm_id = self.exchange.submit(request)?;
         order.account.clone_from(&self.account);
         "DAY".clone_into(&mut order.time_in_force);
@@ -76,6 +76,7 @@ impl House {
             contract: described,
             order,
             order_ref,
+            legs,
             status: "PendingSubmit",
             filled: 0,
             quantity,
@@ -97,7 +98,8 @@ impl House {
         }
     }
 
-    /// Only the price of a working order can be changed.
+    /// Only the price of a working order can be changed: other legs, or the other side, would move
+    /// the price of what nobody meant.
     fn modify(
         &mut self,
         (client_id, order_id): (i32, i32),
@@ -108,19 +110,16 @@ impl House {
             return refuse(103, "Duplicate order id");
         };
         let (order_ref, quantity, status) = (known.order_ref.clone(), known.quantity, known.status);
+        let legs = known.legs.clone();
         match status {
             "Filled" => return refuse(104, "Cannot modify a filled order."),
             "Cancelled" | "Inactive" => return refuse(103, "Duplicate order id"),
             _ => {}
         }
-        let contract = if contract.security_type == "BAG" || contract.con_id != 0 {
-            contract.clone()
-        } else {
-            known.contract.clone()
-        };
         let old_type = known.order.order_type.clone();
-        let request = request_of(self.exchange.source(), &contract, order, order_ref.clone())?;
-        if request.quantity != quantity || order.order_type != old_type {
+        let request = request_of(self.exchange.source(), contract, order, order_ref.clone())?;
+        let same = (request.quantity, &request.legs) == (quantity, &legs);
+        if !same || order.order_type != old_type {
             return refuse(105, "Order being modified does not match original order");
         }
         self.exchange.amend(&order_ref, request.order_type)?;
@@ -154,10 +153,6 @@ impl House {
             let _ = self.exchange.cancel(&order_ref);
         }
     }
-}
-
-fn refuse<T>(code: i32, reason: impl Into<String>) -> Result<T, Reject> {
-    Err(Reject { code, reason: reason.into() })
 }
 
 fn margin_of(answer: &WhatIf, maintenance_before: f64) -> WireMargin {

@@ -197,7 +197,7 @@ async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
     let address = &running.address;
     let (owner, other) = (connect(address, 1).await.unwrap(), connect(address, 2).await.unwrap());
     assert!(matches!(connect(address, 1).await, Err(Error::ClientIdInUse { .. })));
-    let [(put, quote), _] = puts(&owner).await;
+    let [(put, quote), (another, _)] = puts(&owner).await;
     let updates = owner.order_update_stream().await.unwrap();
     let order_id = owner.next_order_id();
     let low = (quote.bid.unwrap() * 50.0).round() / 100.0;
@@ -226,6 +226,18 @@ async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
     // The same id again with another quantity is no change of that order, and no second one.
     let larger = order_builder::limit_order(Action::Buy, 2.0, low);
     owner.submit_order(order_id, &put, &larger).await.unwrap();
+    // Neither is the other side, nor another contract.
+    let sold = order_builder::limit_order(Action::Sell, 1.0, low / 2.0);
+    owner.submit_order(order_id, &put, &sold).await.unwrap();
+    let cheaper = order_builder::limit_order(Action::Buy, 1.0, low / 2.0);
+    owner.submit_order(order_id, &another, &cheaper).await.unwrap();
+    let all: Vec<_> = other.all_open_orders().await.unwrap().filter_data().collect().await;
+    let [Ok(Orders::OrderData(left)), Ok(Orders::OrderStatus(_))] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    assert_eq!((left.order.action, left.order.total_quantity), (Action::Buy, 1.0));
+    assert_eq!(left.order.limit_price, Some(low));
+    assert_eq!(left.contract.contract_id, put.contract_id);
     drop(owner.cancel_order(order_id, "").await.unwrap());
     let cancelled = next_status().await;
     assert_eq!((cancelled.status, cancelled.filled), (OrderStatusKind::Cancelled, 0.0));
