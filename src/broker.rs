@@ -5,7 +5,9 @@
 //! an unchecked order or price does not compile, and neither does placing one approval twice. Both
 //! end here: adapters hand a plain request on. This module decides nothing.
 
+pub mod ib;
 pub mod paper;
+pub mod published;
 
 use std::sync::Arc;
 
@@ -56,15 +58,28 @@ pub enum BrokerEvent {
     Execution(Execution),
 }
 
+/// A quote with the instant at which it reached the desk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received<Q> {
+    pub quote: Q,
+    pub at: Timestamp,
+}
+
 /// The market data's side of the broker. Missing is `None` or an empty list, never a guess.
 pub trait Feed {
+    /// Takes in all that has happened up to an instant, and returns the instant reached: a
+    /// simulated market is moved there, a living one is where it is.
+    fn advance_to(&mut self, at: Timestamp) -> Result<Timestamp, BrokerError>;
+    /// The options of a symbol whose quotes will be asked for from now on. A feed that has to
+    /// subscribe takes turns through them.
+    fn watch(&mut self, symbol: &Symbol, conids: &[ConId]);
     fn underlyings(&self) -> Vec<Instrument>;
     fn option_contracts(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>>;
     fn futures(&self) -> Vec<Arc<FutureContract>>;
     fn contract(&self, conid: ConId) -> Option<Instrument>;
-    fn option_quote(&self, conid: ConId) -> Option<OptionQuote>;
-    fn underlying_quote(&self, symbol: &Symbol) -> Option<UnderlyingQuote>;
-    fn future_quote(&self, conid: ConId) -> Option<FutureQuote>;
+    fn option_quote(&self, conid: ConId) -> Option<Received<OptionQuote>>;
+    fn underlying_quote(&self, symbol: &Symbol) -> Option<Received<UnderlyingQuote>>;
+    fn future_quote(&self, conid: ConId) -> Option<Received<FutureQuote>>;
     fn is_halted(&self, symbol: &Symbol) -> bool;
     fn rates(&self) -> Vec<Rate>;
     fn dividends(&self) -> Vec<Dividend>;

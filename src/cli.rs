@@ -14,6 +14,7 @@ mod init;
 mod jobs;
 mod report;
 mod run;
+mod serve;
 mod sql;
 
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ enum Command {
     Init(init::Typed),
     /// Trading days in virtual time, from market to report.
     Demo(demo::Typed),
+    /// The server: jobs as they fall due, over the embedded paper gateway.
+    Serve(serve::Typed),
     /// Run one job now.
     Run(run::Typed),
     /// What runs when, and how it went.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
     let outcome = match typed.command {
         Command::Init(command) => command.run(),
         Command::Demo(command) => command.run(home),
+        Command::Serve(command) => command.run(home),
         Command::Run(command) => command.run(home),
         Command::Jobs(command) => command.run(home),
         Command::Sql(command) => command.run(home),

@@ -16,6 +16,7 @@ mod inputs;
 mod market;
 mod publish;
 mod record;
+mod resume;
 mod send;
 mod settle;
 mod steps;
@@ -115,7 +116,7 @@ pub struct TraderParts<B> {
 impl<B> Trader<B> {
     pub fn new(parts: TraderParts<B>) -> Result<Self, JournalError> {
         let TraderParts { broker, journal, sequence, calendar, flusher, settings } = parts;
-        let settings_cash = settings.opening_cash;
+        let cash = settings.opening_cash + journal.borrow().executed_cash()?;
         let published = journal.borrow().last_change()?;
         let breaker = watch::breaker_of(&journal.borrow())?;
         Ok(Self {
@@ -135,7 +136,7 @@ impl<B> Trader<B> {
             pnl: PnlToday::default(),
             gate_runs: 0,
             reconciliations: 0,
-            cash: settings_cash,
+            cash,
         })
     }
 

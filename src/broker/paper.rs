@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use crate::exchange::{Exchange, ExchangeError, ExchangeEvent};
+use crate::exchange::{Exchange, ExchangeEvent};
 use crate::market::{
     ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Symbol, Timestamp,
     UnderlyingQuote,
@@ -15,9 +15,10 @@ use crate::market::{
 use crate::risk::{Approved, ApprovedStep, Proposed};
 use crate::structures::{AccountSnapshot, BrokerPosition, OpenOrder, OrderRef, OrderType, WhatIf};
 
+use super::published;
 use super::{
     Bar, Broker, BrokerError, BrokerEvent, DeliveredQuote, Dividend, Feed, FeedDescription, Rate,
-    ScheduledEvent,
+    Received, ScheduledEvent,
 };
 
 /// An account at the simulated exchange.
@@ -30,9 +31,9 @@ impl PaperBroker {
         Self { exchange }
     }
 
-    /// Moves the market on. Time goes forward only.
-    pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
-        self.exchange.advance_to(at)
+    /// What is asked of the exchange in process is received when it is asked.
+    fn received<Q>(&self, quote: Q) -> Received<Q> {
+        Received { quote, at: self.exchange.source().now() }
     }
 }
 
@@ -77,6 +78,14 @@ impl Broker for PaperBroker {
 }
 
 impl Feed for PaperBroker {
+    fn advance_to(&mut self, at: Timestamp) -> Result<Timestamp, BrokerError> {
+        let moved = self.exchange.advance_to(at);
+        moved.map_err(|error| BrokerError::NoAnswer(error.to_string()))?;
+        Ok(at)
+    }
+
+    fn watch(&mut self, _symbol: &Symbol, _conids: &[ConId]) {}
+
     fn underlyings(&self) -> Vec<Instrument> {
         self.exchange.source().underlyings()
     }
@@ -93,16 +102,16 @@ impl Feed for PaperBroker {
         self.exchange.source().contract(conid)
     }
 
-    fn option_quote(&self, conid: ConId) -> Option<OptionQuote> {
-        self.exchange.source().option_quote(conid)
+    fn option_quote(&self, conid: ConId) -> Option<Received<OptionQuote>> {
+        self.exchange.source().option_quote(conid).map(|quote| self.received(quote))
     }
 
-    fn underlying_quote(&self, symbol: &Symbol) -> Option<UnderlyingQuote> {
-        self.exchange.source().underlying_quote(symbol)
+    fn underlying_quote(&self, symbol: &Symbol) -> Option<Received<UnderlyingQuote>> {
+        self.exchange.source().underlying_quote(symbol).map(|quote| self.received(quote))
     }
 
-    fn future_quote(&self, conid: ConId) -> Option<FutureQuote> {
-        self.exchange.source().future_quote(conid)
+    fn future_quote(&self, conid: ConId) -> Option<Received<FutureQuote>> {
+        self.exchange.source().future_quote(conid).map(|quote| self.received(quote))
     }
 
     fn is_halted(&self, symbol: &Symbol) -> bool {
@@ -110,49 +119,23 @@ impl Feed for PaperBroker {
     }
 
     fn rates(&self) -> Vec<Rate> {
-        let rows = self.exchange.source().rates().into_iter();
-        rows.map(|row| Rate {
-            maturity_date: row.maturity_date,
-            rate: row.rate,
-            rate_error: row.rate_error,
-            source: row.source.to_owned(),
-            valid_through: row.valid_through,
-        })
-        .collect()
+        published::rates(self.exchange.source())
     }
 
     fn dividends(&self) -> Vec<Dividend> {
-        let rows = self.exchange.source().dividends().into_iter();
-        rows.map(|row| Dividend {
-            symbol: row.symbol,
-            ex_date: row.ex_date,
-            amount: row.amount,
-            certainty: row.certainty.as_str(),
-            source: row.source.to_owned(),
-            valid_through: row.valid_through,
-        })
-        .collect()
+        published::dividends(self.exchange.source())
     }
 
     fn events(&self) -> Vec<ScheduledEvent> {
-        let rows = self.exchange.source().events().into_iter();
-        rows.map(|row| ScheduledEvent {
-            event_name: row.event_name,
-            event_at: row.event_at,
-            source: row.source.to_owned(),
-            valid_through: row.valid_through,
-        })
-        .collect()
+        published::events(self.exchange.source())
     }
 
     fn history(&self) -> Vec<Bar> {
-        let name = &self.exchange.source().description().name;
-        self.exchange.source().history().into_iter().map(|bar| bar_of(bar, name)).collect()
+        published::history(self.exchange.source())
     }
 
     fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<Bar> {
-        let name = &self.exchange.source().description().name;
-        self.exchange.source().daily_bar(symbol, session).map(|bar| bar_of(bar, name))
+        published::daily_bar(self.exchange.source(), symbol, session)
     }
 
     fn take_rows(&mut self) -> Option<Vec<DeliveredQuote>> {
@@ -169,28 +152,6 @@ impl Feed for PaperBroker {
     }
 
     fn description(&self) -> FeedDescription {
-        let market = self.exchange.source().description();
-        FeedDescription {
-            name: market.name.clone(),
-            seed: market.seed,
-            variance_premium: market.variance_premium,
-            futures_lead_seconds: market.futures_lead_seconds,
-            notes: market.notes.clone(),
-        }
-    }
-}
-
-fn bar_of(bar: crate::exchange::DailyBar, source: &str) -> Bar {
-    Bar {
-        symbol: bar.symbol,
-        session: bar.session,
-        open: Some(bar.open),
-        high: Some(bar.high),
-        low: Some(bar.low),
-        close: Some(bar.close),
-        volume: bar.volume,
-        implied_vol: bar.implied_vol,
-        price_basis: bar.basis.as_str().to_owned(),
-        source: source.to_owned(),
+        published::description(self.exchange.source())
     }
 }

@@ -42,7 +42,7 @@ fn pacing(text: &str) -> Result<Rules, String> {
     }
 }
 
-fn speed(text: &str) -> Result<Speed, String> {
+pub(super) fn speed(text: &str) -> Result<Speed, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
     if number > 0.0 && number <= 100.0 {
         Ok(Speed(number))
@@ -86,7 +86,7 @@ impl Typed {
     }
 }
 
-fn read_script(path: &Path) -> anyhow::Result<Script> {
+pub(super) fn read_script(path: &Path) -> anyhow::Result<Script> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     Script::parse(&text).with_context(|| format!("{} is no script of faults", path.display()))

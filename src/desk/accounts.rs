@@ -20,7 +20,7 @@ pub struct RecordRead {
 }
 
 /// Lines for the end of a recorded demo. The first identity that does not hold is an error.
-pub fn of_recording(world: &World, record: &RecordRead) -> anyhow::Result<Vec<String>> {
+pub fn of_recording<B>(world: &World<B>, record: &RecordRead) -> anyhow::Result<Vec<String>> {
     let end = world.chains_taken_at.get();
     let reached = |at: Timestamp| end.is_some_and(|end| at <= end);
     let beyond = record.stamps.iter().filter(|at| !reached(**at)).count() as i64;
@@ -64,14 +64,14 @@ pub fn of_recording(world: &World, record: &RecordRead) -> anyhow::Result<Vec<St
     Ok(lines)
 }
 
-fn count(world: &World, sql: &str) -> anyhow::Result<i64> {
+fn count<B>(world: &World<B>, sql: &str) -> anyhow::Result<i64> {
     let rows = world.ask(sql)?;
     Ok(rows.first().map(|row| row.int("rows")).transpose()?.unwrap_or_default())
 }
 
 /// The median distance of our delta from the record's, where the record gave one beside a
 /// two-sided quote.
-fn delta_lines(world: &World) -> anyhow::Result<Vec<String>> {
+fn delta_lines<B>(world: &World<B>) -> anyhow::Result<Vec<String>> {
     let compared = "from silver.option_quotes where delta is not null and vendor_delta is not null \
                     and bid is not null and ask is not null";
     let whole = world.ask(&format!(

@@ -89,7 +89,7 @@ fn build(
     (plans, set): (Plans, crate::pipeline::Files),
     calendar: &Arc<Calendar>,
     (session, now): (NaiveDate, Timestamp),
-) -> anyhow::Result<World> {
+) -> anyhow::Result<World<PaperBroker>> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let config = SyntheticConfig {

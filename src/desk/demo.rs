@@ -140,7 +140,7 @@ pub fn run(
 
 /// Every occurrence of every job between two instants, each to its end before the next.
 fn run_session(
-    world: &mut World,
+    world: &mut World<PaperBroker>,
     planner: &Planner,
     (session, from, until): (NaiveDate, Timestamp, Timestamp),
     watcher: &mut dyn Watcher,
@@ -242,7 +242,7 @@ fn build_world(
     (plans, set): (Plans, crate::pipeline::Files),
     (market, calendar): (BuiltMarket, &Arc<Calendar>),
     runtime: Runtime,
-) -> anyhow::Result<World> {
+) -> anyhow::Result<World<PaperBroker>> {
     let config = exchange_config(&plans.settings, order.seed)?;
     let start = market.source.now();
     let exchange = Exchange::new(market.source, config, Arc::clone(calendar))?;

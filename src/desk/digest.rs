@@ -34,7 +34,7 @@ const TABLES: [(&str, &[&str], &str); 7] = [
 ];
 
 /// The digest of one session, read back from the lake.
-pub fn day_digest(world: &World, session: NaiveDate) -> anyhow::Result<DayDigest> {
+pub fn day_digest<B>(world: &World<B>, session: NaiveDate) -> anyhow::Result<DayDigest> {
     let (mut hash, mut rows) = (Sha256::new(), 0);
     for (table, key, latest_by) in TABLES {
         let (digest, count) =
@@ -50,8 +50,8 @@ pub fn day_digest(world: &World, session: NaiveDate) -> anyhow::Result<DayDigest
     Ok(DayDigest { session_date: session, digest: hex(&hash.finalize()), rows })
 }
 
-async fn table_digest(
-    world: &World,
+async fn table_digest<B>(
+    world: &World<B>,
     table: &str,
     (key, latest_by): (&[&str], &str),
     session: NaiveDate,

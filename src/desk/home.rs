@@ -47,6 +47,18 @@ impl Home {
         self.root.join("served")
     }
 
+    /// A demo never works here again.
+    pub fn mark_served(&self) -> anyhow::Result<()> {
+        let mark = self.served_mark();
+        if mark.exists() { Ok(()) } else { Self::write_whole(&mark, "served\n") }
+    }
+
+    /// The sign of life for a watchdog outside: the instant at which the desk last said that it
+    /// lives.
+    pub fn beat(&self, at: chrono::DateTime<chrono::Utc>) -> anyhow::Result<()> {
+        Self::write_whole(&self.root.join("heartbeat"), &format!("{}\n", at.to_rfc3339()))
+    }
+
     /// What a demo was begun with; the same home never mixes two demos.
     pub fn demo_mark(&self) -> PathBuf {
         self.root.join("demo.json")

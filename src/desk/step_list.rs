@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::broker::Feed as _;
-use crate::broker::paper::PaperBroker;
+use crate::broker::{Broker, Feed};
 use crate::ingest::{
     AccountStep, ChainWindow, ChainsStep, FuturesStep, Known, RatesStep, ReferenceStep,
     UnderlyingsStep,
@@ -44,19 +43,19 @@ pub const STEPS: [&str; 19] = [
 ];
 
 /// What the steps are built from.
-pub(super) struct StepParts<'a> {
+pub(super) struct StepParts<'a, B> {
     pub(super) plans: &'a Plans,
     pub(super) files: &'a Files,
-    pub(super) broker: &'a Shared<PaperBroker>,
+    pub(super) broker: &'a Shared<B>,
     pub(super) sequence: &'a Shared<Sequence>,
-    pub(super) trader: &'a Shared<Trader<PaperBroker>>,
+    pub(super) trader: &'a Shared<Trader<B>>,
     pub(super) flusher: &'a Flusher,
     pub(super) handle: &'a tokio::runtime::Handle,
     pub(super) chains_taken_at: &'a Rc<Cell<Option<Timestamp>>>,
     pub(super) reports: &'a std::path::Path,
 }
 
-impl StepParts<'_> {
+impl<B: Broker + Feed + 'static> StepParts<'_, B> {
     /// Every step, under its name.
     pub(super) fn build(&self) -> anyhow::Result<BTreeMap<&'static str, Box<dyn Step>>> {
         let mut steps = self.ingest();

@@ -24,7 +24,7 @@ pub struct DaySummary {
 }
 
 /// Reads a day's summary.
-pub fn day_summary(world: &World, session: NaiveDate) -> anyhow::Result<DaySummary> {
+pub fn day_summary<B>(world: &World<B>, session: NaiveDate) -> anyhow::Result<DaySummary> {
     let mut summary = DaySummary { session_date: session, ..DaySummary::default() };
     let rows = ask(
         world,
@@ -99,6 +99,6 @@ fn one_count(rows: &Rows, column: &str) -> anyhow::Result<i64> {
 }
 
 /// A query on the lake; a table that nobody has written yet gives no rows.
-pub fn ask(world: &World, sql: &str) -> anyhow::Result<Rows> {
+pub fn ask<B>(world: &World<B>, sql: &str) -> anyhow::Result<Rows> {
     world.ask(sql)
 }

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 
-use crate::broker::paper::PaperBroker;
+use crate::broker::{Broker, Feed};
 use crate::exchange::DividendRow;
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
@@ -24,7 +24,7 @@ use crate::pipeline::{
     Catalogue, FileFault, Files, Flusher, LiveTables, Numbering, Pipeline, Run, Step, StepContext,
 };
 use crate::pipeline::{Sequence, Shared, deliver, ops_stamp};
-use crate::schedule::Occurrence;
+use crate::schedule::{Missed, MissedBecause, Occurrence};
 use crate::trade::{TradeSettings, Trader, TraderParts, Transmission, WorkParameters, shared};
 
 use super::settings::{OrderMode, Settings};
@@ -69,12 +69,12 @@ impl Plans {
 }
 
 /// What a world is built from.
-pub struct WorldParts {
+pub struct WorldParts<B> {
     pub plans: Plans,
     pub files: Files,
     pub lake: Lake,
     pub journal: Journal,
-    pub broker: PaperBroker,
+    pub broker: B,
     pub calendar: Arc<Calendar>,
     pub start: Timestamp,
     pub reports: std::path::PathBuf,
@@ -86,16 +86,19 @@ pub struct WorldParts {
 pub enum Pace {
     /// Recomputed from its first session; orders as the settings say.
     Virtual,
+    /// On a living broker's clock: the account outlives this process, and what was open when an
+    /// earlier one ended is looked into before anything is sent.
+    Served,
     /// One job on the wall clock. The paper account lives only as long as the process, so nothing
     /// is sent, whatever the settings say.
     ByHand,
 }
 
 /// A desk that runs.
-pub struct World {
+pub struct World<B> {
     pub clock: VirtualClock,
     pub calendar: Arc<Calendar>,
-    pub broker: Shared<PaperBroker>,
+    pub broker: Shared<B>,
     pub journal: Shared<Journal>,
     pub live: LiveTables,
     pub lake: Lake,
@@ -103,15 +106,16 @@ pub struct World {
     /// When rows of a recorded chain were last taken.
     pub chains_taken_at: Rc<Cell<Option<Timestamp>>>,
     pub reports: std::path::PathBuf,
-    trader: Shared<Trader<PaperBroker>>,
+    trader: Shared<Trader<B>>,
     pipelines: BTreeMap<String, Pipeline>,
     steps: BTreeMap<&'static str, Box<dyn Step>>,
     session_date: Option<NaiveDate>,
+    pace: Pace,
 }
 
-impl World {
+impl<B: Broker + Feed + 'static> World<B> {
     /// Builds every part. `runtime` does the lake's work; nothing decides on it.
-    pub fn new(parts: WorldParts, runtime: Runtime) -> anyhow::Result<Self> {
+    pub fn new(parts: WorldParts<B>, runtime: Runtime) -> anyhow::Result<Self> {
         let WorldParts { plans, files, lake, journal, broker, calendar, start, reports, pace } =
             parts;
         let handle = runtime.handle().clone();
@@ -120,7 +124,9 @@ impl World {
         let journal = shared(journal);
         let (sequence, numbering) = match pace {
             Pace::Virtual => (Sequence::default(), Numbering::FromStart),
-            Pace::ByHand => (Sequence::after(start.timestamp_micros()), Numbering::Continued),
+            Pace::Served | Pace::ByHand => {
+                (Sequence::after(start.timestamp_micros()), Numbering::Continued)
+            }
         };
         let sequence = shared(sequence);
         let flusher = Flusher::new(handle.clone(), numbering);
@@ -162,6 +168,7 @@ impl World {
             pipelines: plans.pipelines,
             steps,
             session_date: None,
+            pace,
         })
     }
 
@@ -170,9 +177,12 @@ impl World {
     pub fn advance_to(&mut self, at: Timestamp) -> anyhow::Result<()> {
         loop {
             let next = self.trader.borrow().next_work_at().filter(|next| *next < at);
-            let target = next.unwrap_or(at);
+            let target = match self.pace {
+                Pace::Virtual => next.unwrap_or(at),
+                Pace::Served | Pace::ByHand => at,
+            };
+            let target = self.broker.borrow_mut().advance_to(target)?;
             self.clock.advance_to(target);
-            self.broker.borrow_mut().advance_to(target)?;
             if next.is_none() {
                 return Ok(());
             }
@@ -185,6 +195,42 @@ impl World {
             }
             trader.work(&mut context)?;
         }
+    }
+
+    /// Looks into what an earlier process left at the broker, before anything is sent.
+    pub fn resume(&mut self) -> anyhow::Result<Vec<String>> {
+        let run = self.run_at("resume", self.clock.now())?;
+        let trader = Rc::clone(&self.trader);
+        let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+        trader.borrow_mut().resume(&mut context)
+    }
+
+    /// Cancels working entries; how many.
+    pub fn withdraw_entries(&mut self) -> anyhow::Result<usize> {
+        self.trader.borrow_mut().withdraw_entries(self.clock.now())
+    }
+
+    /// Hears what the broker has told since the last time; whether an entry still works.
+    pub fn hear_out(&mut self) -> anyhow::Result<bool> {
+        let run = self.run_at("hear", self.clock.now())?;
+        let trader = Rc::clone(&self.trader);
+        let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+        let mut trader = trader.borrow_mut();
+        if trader.take_events(&mut context)? {
+            trader.reconcile(&mut context)?;
+        }
+        trader.has_working_entries()
+    }
+
+    /// Records an occurrence that was due and does not run.
+    pub fn note_missed(&mut self, pipeline: &str, missed: &Missed) -> anyhow::Result<()> {
+        let because = match missed.because {
+            MissedBecause::NeverLate => "seen too late, and its job does not run late",
+            MissedBecause::TooOld => "older than its job's catch-up window",
+            MissedBecause::Superseded => "a newer occurrence of its job runs instead",
+            MissedBecause::TooMany => "too many were missed; the newest run",
+        };
+        self.record_run(pipeline, &missed.occurrence, ("missed", because.to_owned()))
     }
 
     /// Runs one pipeline now; the lines that its steps want read.
@@ -222,18 +268,6 @@ impl World {
         Ok(lines)
     }
 
-    /// A query on what the lake holds as of the clock: rows of an earlier pass that lie ahead are
-    /// not seen.
-    pub fn ask(&self, sql: &str) -> anyhow::Result<Rows> {
-        self.runtime.block_on(async {
-            let pinned = self.lake.session_at(Some(self.clock.now())).await?;
-            let frame = pinned.context().sql(sql).await?;
-            let schema = Arc::new(frame.schema().as_arrow().clone());
-            let batches = frame.collect().await?;
-            Ok(Rows::new(crate::lake::arrow::compute::concat_batches(&schema, &batches)?))
-        })
-    }
-
     /// Runs a job's pipeline and records how it went in ops.job_runs.
     pub fn run_job(
         &mut self,
@@ -246,7 +280,17 @@ impl World {
             Ok(lines) => ("succeeded", lines.join("; ")),
             Err(error) => ("failed", format!("{error:#}")),
         };
-        let run = self.run_at(run_id.as_str(), self.clock.now())?;
+        self.record_run(pipeline, occurrence, (status, detail))?;
+        outcome
+    }
+
+    fn record_run(
+        &mut self,
+        pipeline: &str,
+        occurrence: &Occurrence,
+        (status, detail): (&str, String),
+    ) -> anyhow::Result<()> {
+        let run = self.run_at(occurrence.run_id().as_str(), self.clock.now())?;
         let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
         let mut row: Vec<crate::lake::Cell> = vec![
             occurrence.job.as_str().into(),
@@ -267,7 +311,7 @@ impl World {
             "session_date",
         ];
         deliver(&mut context, &TableName::new("ops", "job_runs"), &names, &[row])?;
-        outcome
+        Ok(())
     }
 
     /// Writes everything that is pending. Bronze that no step has built from is built from first:
@@ -314,6 +358,20 @@ impl World {
     }
 }
 
+impl<B> World<B> {
+    /// A query on what the lake holds as of the clock: rows of an earlier pass that lie ahead are
+    /// not seen.
+    pub fn ask(&self, sql: &str) -> anyhow::Result<Rows> {
+        self.runtime.block_on(async {
+            let pinned = self.lake.session_at(Some(self.clock.now())).await?;
+            let frame = pinned.context().sql(sql).await?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let batches = frame.collect().await?;
+            Ok(Rows::new(crate::lake::arrow::compute::concat_batches(&schema, &batches)?))
+        })
+    }
+}
+
 fn trade_settings(plans: &Plans, pace: Pace) -> anyhow::Result<TradeSettings> {
     let settings = &plans.settings;
     let commission = settings
@@ -335,7 +393,7 @@ fn trade_settings(plans: &Plans, pace: Pace) -> anyhow::Result<TradeSettings> {
             refused_entry_rest: chrono::Duration::minutes(settings.work.refused_entry_rest_minutes),
         },
         transmission: match (settings.desk.orders, pace) {
-            (OrderMode::Send, Pace::Virtual) => Transmission::Send,
+            (OrderMode::Send, Pace::Virtual | Pace::Served) => Transmission::Send,
             (OrderMode::Observe, _) | (_, Pace::ByHand) => Transmission::Observe,
         },
         capital: Usd::from_f64(settings.desk.capital_usd)

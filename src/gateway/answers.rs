@@ -114,6 +114,8 @@ impl House {
             },
             usd("NetLiquidation", account.net_liquidation),
             usd("TotalCashValue", account.cash),
+            usd("TotalCashValue-C", account.commodities_cash),
+            usd("TotalCashValue-S", account.cash - account.commodities_cash),
             usd("InitMarginReq", account.initial_margin),
             usd("MaintMarginReq", account.maintenance_margin),
             usd("ExcessLiquidity", account.excess_liquidity),

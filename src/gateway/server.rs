@@ -14,9 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::exchange::{Exchange, ExchangeError};
-use crate::market::Timestamp;
+use crate::exchange::{Exchange, ExchangeError, MarketSource};
 use crate::market::clock::Stopwatch;
+use crate::market::{Clock, Timestamp};
 
 use super::event::Event;
 use super::faults::{Edge, Fault, Script, notice};
@@ -47,6 +47,14 @@ pub struct Gateway {
     started: Stopwatch,
     speed: Speed,
     faults: Arc<Script>,
+}
+
+impl Clock for Gateway {
+    /// Where the simulated clock stands.
+    fn now(&self) -> Timestamp {
+        let micros = self.started.elapsed_seconds() * self.speed.0 * 1e6;
+        self.start + TimeDelta::microseconds(micros as i64)
+    }
 }
 
 /// Why a connection ended, other than by the client.
@@ -85,10 +93,9 @@ impl Gateway {
         Self { faults: Arc::new(script), ..self }
     }
 
-    /// Where the simulated clock stands.
-    pub fn now(&self) -> Timestamp {
-        let micros = self.started.elapsed_seconds() * self.speed.0 * 1e6;
-        self.start + TimeDelta::microseconds(micros as i64)
+    /// Reads the market behind the gateway: what it publishes and no client can ask for.
+    pub fn read<T>(&self, read: impl FnOnce(&dyn MarketSource) -> T) -> T {
+        read(self.house().exchange.source())
     }
 
     fn house(&self) -> MutexGuard<'_, House> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use crate::broker::{Broker, DeliveredQuote, Feed};
+use crate::broker::{Broker, DeliveredQuote, Feed, Received};
 use crate::lake::{Cell, TableName};
 use crate::market::{
     ConId, OptionContract, OptionQuote, Symbol, Timestamp, TwoSided, UnderlyingQuote,
@@ -122,7 +122,8 @@ impl<B: Broker + Feed> ChainsStep<B> {
         open_legs: &BTreeSet<ConId>,
     ) -> anyhow::Result<()> {
         let listed = self.broker.borrow().option_contracts(symbol);
-        let spot = self.broker.borrow().underlying_quote(symbol).and_then(|quote| spot_of(&quote));
+        let spot = self.broker.borrow().underlying_quote(symbol);
+        let spot = spot.and_then(|received| spot_of(&received.quote));
         if let Some(spot) = spot {
             self.known.spots.insert(symbol.clone(), spot);
         }
@@ -136,11 +137,14 @@ impl<B: Broker + Feed> ChainsStep<B> {
         };
         let asked = select(&window, &listed, (spot, context.run.session_date), open_legs);
         self.describe(context, &asked)?;
+        let conids: Vec<ConId> = asked.iter().map(|contract| contract.conid).collect();
+        self.broker.borrow_mut().watch(symbol, &conids);
         let mut counts = Completeness { asked: asked.len() as i64, ..Completeness::default() };
         let mut rows = Vec::new();
         let sweep = sweep_id("chains", symbol.as_str(), context.run.as_of);
         for contract in &asked {
-            let Some(quote) = self.broker.borrow().option_quote(contract.conid) else { continue };
+            let received = self.broker.borrow().option_quote(contract.conid);
+            let Some(Received { quote, at }) = received else { continue };
             counts.received += 1;
             counts.two_sided += i64::from(TwoSided::new(quote.bid, quote.ask).is_some());
             let delivery = Delivery {
@@ -148,7 +152,7 @@ impl<B: Broker + Feed> ChainsStep<B> {
                 right_text: contract.right.as_str(),
                 quote: &quote,
                 unrepresentable: None,
-                received_at: context.run.as_of,
+                received_at: at,
                 sweep_id: &sweep,
             };
             rows.push(delivery.row(self.sequence.borrow_mut().advance(), context.run));

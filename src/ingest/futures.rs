@@ -1,6 +1,6 @@
 //! Quotes of the index futures, every listed month of every root of the universe.
 
-use crate::broker::Feed;
+use crate::broker::{Feed, Received};
 use crate::lake::TableName;
 use crate::market::{Symbol, TwoSided};
 use crate::pipeline::{Step, StepContext};
@@ -42,7 +42,8 @@ impl<F: Feed> Step for FuturesStep<F> {
             let mut counts = Completeness::default();
             for future in listed.iter().filter(|future| future.symbol == *root) {
                 counts.asked += 1;
-                let Some(quote) = self.feed.borrow().future_quote(future.conid) else { continue };
+                let received = self.feed.borrow().future_quote(future.conid);
+                let Some(Received { quote, at }) = received else { continue };
                 counts.received += 1;
                 counts.two_sided += i64::from(TwoSided::new(quote.bid, quote.ask).is_some());
                 rows.push(vec![
@@ -57,7 +58,7 @@ impl<F: Feed> Step for FuturesStep<F> {
                     quote.ask_size.into(),
                     quote.volume.into(),
                     quote.quoted_at.into(),
-                    context.run.as_of.into(),
+                    at.into(),
                     self.sequence.borrow_mut().advance().into(),
                     sweep_id("futures", root.as_str(), context.run.as_of).into(),
                     context.run.run_id.clone().into(),

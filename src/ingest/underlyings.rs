@@ -1,6 +1,6 @@
 //! Quotes of the ETFs and of the VIX index.
 
-use crate::broker::Feed;
+use crate::broker::{Feed, Received};
 use crate::lake::TableName;
 use crate::market::{Symbol, TwoSided};
 use crate::pipeline::{Step, StepContext};
@@ -35,9 +35,9 @@ impl<F: Feed> Step for UnderlyingsStep<F> {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let mut rows = Vec::new();
         for symbol in &self.symbols {
-            let quote = self.feed.borrow().underlying_quote(symbol);
+            let received = self.feed.borrow().underlying_quote(symbol);
             let mut counts = Completeness { asked: 1, ..Completeness::default() };
-            if let Some(quote) = quote {
+            if let Some(Received { quote, at }) = received {
                 counts.received = 1;
                 counts.two_sided = i64::from(TwoSided::new(quote.bid, quote.ask).is_some());
                 rows.push(vec![
@@ -49,7 +49,7 @@ impl<F: Feed> Step for UnderlyingsStep<F> {
                     quote.bid_size.into(),
                     quote.ask_size.into(),
                     quote.quoted_at.into(),
-                    context.run.as_of.into(),
+                    at.into(),
                     self.sequence.borrow_mut().advance().into(),
                     sweep_id("underlyings", symbol.as_str(), context.run.as_of).into(),
                     context.run.run_id.clone().into(),

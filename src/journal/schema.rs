@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 use super::JournalError;
 
 /// The schema that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 create table change_number (last integer not null);
@@ -74,6 +74,8 @@ create table strategy_legs (
 
 create table executions (
     exec_id text primary key,
+    -- Cash that it booked, whoever it belongs to.
+    cash integer not null,
     applied_at integer not null
 ) strict;
 

@@ -35,9 +35,9 @@ impl Journal {
     ) -> Result<Applied, JournalError> {
         let work = self.begin()?;
         let fresh = work.execute(
-            "insert into executions (exec_id, applied_at) values (?1, ?2)
+            "insert into executions (exec_id, cash, applied_at) values (?1, ?2, ?3)
              on conflict (exec_id) do nothing",
-            (&execution.exec_id, execution.at.timestamp_micros()),
+            (&execution.exec_id, execution.cash.micros(), execution.at.timestamp_micros()),
         )?;
         if fresh == 0 {
             return Ok(Applied::Known);
@@ -54,6 +54,13 @@ impl Journal {
             return Ok(Applied::Nobody);
         }
         Ok(Applied::Strategies(shares.into_iter().map(|share| share.strategy_id).collect()))
+    }
+
+    /// Cash that all executions applied so far have booked.
+    pub fn executed_cash(&self) -> Result<Usd, JournalError> {
+        let sum = "select coalesce(sum(cash), 0) from executions";
+        let micros = self.connection.query_row(sum, [], |row| row.get(0))?;
+        Ok(Usd::from_micros(micros))
     }
 }
 

@@ -60,8 +60,9 @@ impl<B: Broker + Feed> Trader<B> {
                 }
                 BrokerEvent::Execution(execution) => {
                     executions.push(self.execution_cells(execution, context));
-                    self.cash += execution.cash;
-                    self.apply(execution)?;
+                    if self.apply(execution)? != Applied::Known {
+                        self.cash += execution.cash;
+                    }
                 }
             }
         }
@@ -87,7 +88,7 @@ impl<B: Broker + Feed> Trader<B> {
         }
     }
 
-    fn apply(&self, execution: &Execution) -> anyhow::Result<()> {
+    fn apply(&self, execution: &Execution) -> anyhow::Result<Applied> {
         let Some(instrument) = self.broker.borrow().contract(execution.conid) else {
             let alert = Alert {
                 id: format!("contract-{}", execution.exec_id),
@@ -99,27 +100,26 @@ impl<B: Broker + Feed> Trader<B> {
                     execution.exec_id, execution.conid
                 ),
             };
-            return self.alert(&alert, execution.at);
+            self.alert(&alert, execution.at)?;
+            return Ok(Applied::Nobody);
         };
         let applied = self.journal.borrow_mut().apply_execution(execution, &instrument)?;
         let moved = execution.quantity != 0;
-        match applied {
-            Applied::Nobody if moved => {
-                let alert = Alert {
-                    id: format!("nobody-{}", execution.exec_id),
-                    severity: "critical",
-                    subject: "execution that belongs to no strategy",
-                    message: format!(
-                        "{} of {} {} belongs to no strategy of ours; see ops.reconciliation",
-                        execution.kind.as_str(),
-                        execution.quantity,
-                        instrument.symbol()
-                    ),
-                };
-                self.alert(&alert, execution.at)
-            }
-            Applied::Nobody | Applied::Known | Applied::Strategies(_) => Ok(()),
+        if applied == Applied::Nobody && moved {
+            let alert = Alert {
+                id: format!("nobody-{}", execution.exec_id),
+                severity: "critical",
+                subject: "execution that belongs to no strategy",
+                message: format!(
+                    "{} of {} {} belongs to no strategy of ours; see ops.reconciliation",
+                    execution.kind.as_str(),
+                    execution.quantity,
+                    instrument.symbol()
+                ),
+            };
+            self.alert(&alert, execution.at)?;
         }
+        Ok(applied)
     }
 
     fn order_cells(&self, event: &OrderEvent, context: &StepContext<'_>) -> Vec<Cell> {

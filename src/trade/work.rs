@@ -175,8 +175,9 @@ impl<B: Broker + Feed> Trader<B> {
         let broker = self.broker.borrow();
         for leg in legs {
             let conid = leg.instrument.conid();
-            let quote = broker.option_quote(conid);
-            if let (Some(quote), Some(known)) = (quote, market.legs.get_mut(&conid)) {
+            let received = broker.option_quote(conid);
+            if let (Some(received), Some(known)) = (received, market.legs.get_mut(&conid)) {
+                let quote = received.quote;
                 let real = |side: Option<Price>| side.filter(|side| *side > Price::ZERO);
                 (known.bid, known.ask) = (real(quote.bid), real(quote.ask));
             }
@@ -198,7 +199,12 @@ impl<B: Broker + Feed> Trader<B> {
         self.alert(&alert, now)
     }
 
-    fn cancel(&mut self, order_ref: &OrderRef, reason: &str, now: Timestamp) -> anyhow::Result<()> {
+    pub(super) fn cancel(
+        &mut self,
+        order_ref: &OrderRef,
+        reason: &str,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         self.journal.borrow_mut().note_cancelling(order_ref, reason, now)?;
         let answer = self.broker.borrow_mut().cancel(order_ref);
         if let Err(error) = answer {

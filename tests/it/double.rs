@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, NaiveDate};
 use deltadesk::broker::{
     Bar, Broker, BrokerError, BrokerEvent, DeliveredQuote, Dividend, Feed, FeedDescription, Rate,
-    ScheduledEvent,
+    Received, ScheduledEvent,
 };
 use deltadesk::market::{
     ConId, ExerciseStyle, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote,
@@ -247,6 +247,10 @@ impl Broker for Double {
 }
 
 impl Feed for Double {
+    fn advance_to(&mut self, at: Timestamp) -> Result<Timestamp, BrokerError> {
+        Ok(at)
+    }
+    fn watch(&mut self, _symbol: &Symbol, _conids: &[ConId]) {}
     fn underlyings(&self) -> Vec<Instrument> {
         Vec::new()
     }
@@ -259,9 +263,9 @@ impl Feed for Double {
     fn contract(&self, conid: ConId) -> Option<Instrument> {
         self.contracts.get(&conid).map(|option| Instrument::Option(Arc::new(option.clone())))
     }
-    fn option_quote(&self, conid: ConId) -> Option<OptionQuote> {
+    fn option_quote(&self, conid: ConId) -> Option<Received<OptionQuote>> {
         let (bid, ask) = *self.quotes.get(&conid)?;
-        Some(OptionQuote {
+        let quote = OptionQuote {
             conid,
             bid,
             ask,
@@ -272,12 +276,13 @@ impl Feed for Double {
             open_interest: None,
             vendor: VendorGreeks::default(),
             quoted_at: None,
-        })
+        };
+        Some(Received { quote, at: monday() })
     }
-    fn underlying_quote(&self, _symbol: &Symbol) -> Option<UnderlyingQuote> {
+    fn underlying_quote(&self, _symbol: &Symbol) -> Option<Received<UnderlyingQuote>> {
         None
     }
-    fn future_quote(&self, _conid: ConId) -> Option<FutureQuote> {
+    fn future_quote(&self, _conid: ConId) -> Option<Received<FutureQuote>> {
         None
     }
     fn is_halted(&self, _symbol: &Symbol) -> bool {

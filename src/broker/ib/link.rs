@@ -1,0 +1,182 @@
+//! The one owner of the connection: it connects, keeps the session and connects again, for ever.
+//!
+//! Every wait is bounded. While there is no session each command is answered at once: nothing is
+//! left hanging, and nothing is sent.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ibapi::prelude::Client;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::broker::BrokerError;
+use crate::market::sessions::Calendar;
+use crate::market::{Clock, ConId, Price, Symbol};
+use crate::structures::{OrderRef, OrderRequest, Reject, WhatIf};
+
+use super::mirror::{Mirror, Standing};
+use super::pacing::Pacer;
+
+/// Where the broker is, and who we are to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `127.0.0.1:4002`
+    pub address: String,
+    pub client_id: i32,
+    /// The account that must answer.
+    pub account: String,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Universe {
+    pub symbols: Vec<Symbol>,
+    pub roots: Vec<Symbol>,
+    /// Days to expiry up to which options are looked up.
+    pub horizon_days: i64,
+    /// Market data lines that the account may hold.
+    pub lines: usize,
+}
+
+/// Bounds of waits, of the wall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub connect: Duration,
+    pub answer: Duration,
+    pub heartbeat: Duration,
+    /// The longest rest between two tries to connect.
+    pub rest: Duration,
+}
+
+impl Bounds {
+    pub fn shipped() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(15),
+            rest: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What the desk's thread asks of the session.
+#[derive(Debug)]
+pub enum Command {
+    /// Take in what has come, and bring account and positions level with it.
+    Settle(oneshot::Sender<Result<(), BrokerError>>),
+    MarginOf(OrderRequest, oneshot::Sender<Result<WhatIf, BrokerError>>),
+    Place(OrderRequest, oneshot::Sender<Result<i64, BrokerError>>),
+    Reprice(OrderRef, Price, oneshot::Sender<Result<(), BrokerError>>),
+    Cancel(OrderRef, oneshot::Sender<Result<(), BrokerError>>),
+    Describe(ConId, oneshot::Sender<Result<(), BrokerError>>),
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Lost(pub String);
+
+/// The connection and what it fills.
+pub struct Link {
+    pub endpoint: Endpoint,
+    pub universe: Universe,
+    pub bounds: Bounds,
+    pub calendar: Arc<Calendar>,
+    pub clock: Arc<dyn Clock>,
+    pub mirror: Arc<Mutex<Mirror>>,
+    pub pacer: Pacer,
+}
+
+impl Link {
+    /// Runs until nobody commands any more.
+    pub async fn run(self, mut commands: mpsc::Receiver<Command>) {
+        let mut failures: u32 = 0;
+        loop {
+            let lost = match self.connect().await {
+                Ok(client) => {
+                    failures = 0;
+                    Box::pin(self.session(&client, &mut commands)).await
+                }
+                Err(lost) => {
+                    failures = failures.saturating_add(1);
+                    lost
+                }
+            };
+            if commands.is_closed() {
+                return;
+            }
+            tracing::warn!(broker.address = %self.endpoint.address, "broker: {lost}");
+            self.mirror().standing = Standing::Away(self.clock.now(), lost.0.clone());
+            let rest = self.rest_after(failures);
+            let waited = timeout(rest, answer_without_session(&mut commands, &lost)).await;
+            if waited.is_ok() {
+                return;
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Client, Lost> {
+        let builder = Client::builder()
+            .address(self.endpoint.address.clone())
+            .client_id(self.endpoint.client_id)
+            // We connect again ourselves: what was missed must be asked for before anything is
+            // sent, and a connection that comes back by itself does not say so in its streams.
+            .max_reconnect_attempts(0)
+            .one_shot_timeout(self.bounds.answer);
+        match timeout(self.bounds.connect, builder.connect()).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => {
+                Err(Lost(format!("no connection to {}: {error}", self.endpoint.address)))
+            }
+            Err(_) => Err(Lost(format!(
+                "{} takes the connection but does not answer within {} s",
+                self.endpoint.address,
+                self.bounds.connect.as_secs()
+            ))),
+        }
+    }
+
+    /// Doubling from a quarter of a second to the longest rest, each with a fifth of jitter, so
+    /// that clients which lost the same gateway do not come back at the same instant.
+    fn rest_after(&self, failures: u32) -> Duration {
+        let doubled = Duration::from_millis(250).saturating_mul(1 << failures.min(10));
+        let rest = doubled.min(self.bounds.rest);
+        let draw = f64::from(self.clock.now().timestamp_subsec_micros()) / 1e6;
+        rest.mul_f64(0.8 + 0.2 * draw)
+    }
+
+    pub fn mirror(&self) -> MutexGuard<'_, Mirror> {
+        // Each change is one message taken in: one that panicked has left the rest as it was.
+        self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers whoever asks that there is no broker; ends when nobody can ask any more.
+async fn answer_without_session(commands: &mut mpsc::Receiver<Command>, lost: &Lost) {
+    // An answer that nobody waits for any more is dropped with its sender.
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Settle(answer) | Command::Describe(_, answer) => {
+                let _ = answer.send(Err(BrokerError::NoAnswer(lost.0.clone())));
+            }
+            Command::MarginOf(_, answer) => {
+                let _ = answer.send(Err(BrokerError::NoAnswer(lost.0.clone())));
+            }
+            // Nothing has been written, so nothing can work.
+            Command::Place(_, answer) => {
+                let _ = answer.send(Err(not_connected(lost).into()));
+            }
+            Command::Reprice(_, _, answer) | Command::Cancel(_, answer) => {
+                let _ = answer.send(Err(not_connected(lost).into()));
+            }
+        }
+    }
+}
+
+/// IB's client-side code for this.
+const NOT_CONNECTED: i32 = 504;
+
+fn not_connected(lost: &Lost) -> Reject {
+    Reject { code: NOT_CONNECTED, reason: format!("not sent: {lost}") }
+}

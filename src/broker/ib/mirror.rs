@@ -1,0 +1,129 @@
+//! The broker as the desk sees it: one state that the connection's task fills and the desk's thread
+//! reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use crate::broker::BrokerEvent;
+use crate::market::{ConId, FutureContract, Instrument, OptionContract, Symbol, Timestamp};
+use crate::structures::{AccountSnapshot, BrokerPosition};
+
+use super::book::Book;
+use super::quotes::Ticks;
+
+/// Whether the broker can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    Connected,
+    /// Since when, and why.
+    Away(Timestamp, String),
+}
+
+/// All that is known.
+#[derive(Debug)]
+pub struct Mirror {
+    pub standing: Standing,
+    pub book: Book,
+    pub account: Option<AccountSnapshot>,
+    pub positions: Vec<BrokerPosition>,
+    /// How many executions had been heard of when account and positions were last read.
+    pub read_after: Option<usize>,
+    pub listing: Listing,
+    pub ticks: BTreeMap<ConId, Ticks>,
+    /// Options whose quotes the desk asks for.
+    pub watched: BTreeMap<Symbol, Vec<ConId>>,
+    /// Events that belong to the account as it was last read.
+    pub sealed: Vec<BrokerEvent>,
+    /// Contracts that the broker denies market data for, with its reason.
+    pub denied: BTreeMap<ConId, String>,
+}
+
+/// Contracts, as the broker describes them.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The session whose listing this is.
+    pub of: Option<NaiveDate>,
+    pub instruments: BTreeMap<ConId, Instrument>,
+    pub underlyings: BTreeMap<Symbol, Instrument>,
+    pub options: BTreeMap<Symbol, Vec<Arc<OptionContract>>>,
+    pub futures: Vec<Arc<FutureContract>>,
+}
+
+impl Listing {
+    pub fn add(&mut self, instrument: Instrument) {
+        let conid = instrument.conid();
+        if self.instruments.insert(conid, instrument.clone()).is_some() {
+            return;
+        }
+        match instrument {
+            Instrument::Stock(_) | Instrument::Index(_) => {
+                self.underlyings.insert(instrument.symbol().clone(), instrument);
+            }
+            Instrument::Option(option) => {
+                let listed = self.options.entry(option.symbol.clone()).or_default();
+                let key = |one: &OptionContract| (one.expiry_date, one.strike, one.right);
+                let place = listed.partition_point(|one| key(one) < key(&option));
+                listed.insert(place, option);
+            }
+            Instrument::Future(future) => {
+                let key = |one: &FutureContract| (one.symbol.clone(), one.expiry_date);
+                let place = self.futures.partition_point(|one| key(one) < key(&future));
+                self.futures.insert(place, future);
+            }
+        }
+    }
+}
+
+impl Mirror {
+    pub fn away(since: Timestamp) -> Self {
+        Self {
+            standing: Standing::Away(since, "not yet connected".to_owned()),
+            book: Book::default(),
+            account: None,
+            positions: Vec::new(),
+            read_after: None,
+            listing: Listing::default(),
+            ticks: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            sealed: Vec::new(),
+            denied: BTreeMap::new(),
+        }
+    }
+
+    /// Contracts whose lines stay open while there are lines at all: what is held, the underlyings
+    /// and the nearest future of each root.
+    pub fn pinned(&self) -> Vec<ConId> {
+        let held = self.positions.iter().map(|held| held.conid);
+        let held = held.filter(|conid| self.listing.instruments.contains_key(conid));
+        let underlyings = self.listing.underlyings.values().map(Instrument::conid);
+        let mut roots = BTreeSet::new();
+        let futures = self.listing.futures.iter();
+        let nearest = futures.filter(|future| roots.insert(&future.symbol));
+        let nearest: Vec<ConId> = nearest.map(|future| future.conid).collect();
+        let mut pinned = Vec::new();
+        let mut known = BTreeSet::new();
+        for conid in underlyings.chain(held).chain(nearest) {
+            if known.insert(conid) {
+                pinned.push(conid);
+            }
+        }
+        pinned
+    }
+
+    /// Contracts that take turns, those seen longest ago first.
+    pub fn rotating(&self) -> Vec<ConId> {
+        let pinned: BTreeSet<ConId> = self.pinned().into_iter().collect();
+        let later = self.listing.futures.iter().map(|future| future.conid);
+        let watched = self.watched.values().flatten().copied();
+        let mut rotating: Vec<(Option<Timestamp>, ConId)> = watched
+            .chain(later)
+            .filter(|conid| !pinned.contains(conid) && !self.denied.contains_key(conid))
+            .map(|conid| (self.ticks.get(&conid).and_then(Ticks::received_at), conid))
+            .collect();
+        rotating.sort_unstable();
+        rotating.dedup();
+        rotating.into_iter().map(|(_, conid)| conid).collect()
+    }
+}

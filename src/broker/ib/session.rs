@@ -1,0 +1,392 @@
+//! One session with the broker: what is unknown is asked for first, then orders, quotes and the
+//! heartbeat run side by side until one of them finds the connection lost.
+
+use chrono::TimeDelta;
+use futures::FutureExt as _;
+use futures::StreamExt as _;
+use ibapi::Notice;
+use ibapi::accounts::types::AccountId;
+use ibapi::orders::{ExecutionFilter, Executions, OrderUpdate, Orders};
+use ibapi::prelude::{AccountUpdate, Client, PositionUpdate, Subscription, SubscriptionItem};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::broker::BrokerError;
+use crate::market::{ConId, Usd};
+use crate::structures::{AccountSnapshot, BrokerPosition};
+
+use super::book::Heard;
+use super::codes::{OnConnection, OnOrder, OnStream, ToOperator, policy};
+use super::link::{Command, Link, Lost};
+use super::mirror::Standing;
+use super::pacing::Priority;
+
+/// Readings of the account that executions overtook are made again, so often at most.
+const READINGS: usize = 5;
+
+/// An account reading is made anew after this, on the desk's clock, though nothing was executed:
+/// marks move it too.
+const READ_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+/// The stream of everything that happens to orders.
+pub type Updates = Subscription<OrderUpdate>;
+
+/// How a stage of a session ended.
+enum Stage {
+    Lost(Lost),
+    /// The socket lives, but streams or events were lost: all is asked for again.
+    Restored,
+}
+
+impl Link {
+    /// Runs until the connection is lost or nobody commands any more.
+    pub async fn session(&self, client: &Client, commands: &mut mpsc::Receiver<Command>) -> Lost {
+        let accounts = client.handshake_managed_accounts();
+        if !accounts.contains(&self.endpoint.account) {
+            return Lost(format!(
+                "the broker has account {}, and the settings name {}",
+                accounts.join(", "),
+                self.endpoint.account
+            ));
+        }
+        let mut updates = match self.bounded("order updates", client.order_update_stream()).await {
+            Ok(updates) => updates,
+            Err(lost) => return lost,
+        };
+        loop {
+            match Box::pin(self.stage(client, &mut updates, commands)).await {
+                Stage::Lost(lost) => return lost,
+                Stage::Restored => tracing::info!("broker: restored; everything is asked again"),
+            }
+        }
+    }
+
+    async fn stage(
+        &self,
+        client: &Client,
+        updates: &mut Updates,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Stage {
+        if let Err(lost) = self.catch_up(client, updates).await {
+            return Stage::Lost(lost);
+        }
+        self.mirror().standing = Standing::Connected;
+        tokio::select! {
+            lost = self.trade(client, updates, commands) => Stage::Lost(lost),
+            stage = self.listen(client) => stage,
+            lost = self.beat(client) => Stage::Lost(lost),
+            lost = self.quote(client) => Stage::Lost(lost),
+        }
+    }
+
+    /// Open orders, executions and the account: all that may have happened unseen, before anything
+    /// is sent.
+    async fn catch_up(&self, client: &Client, updates: &mut Updates) -> Result<(), Lost> {
+        self.ask_open_orders(client).await?;
+        self.ask_executions(client).await?;
+        self.read(client, updates).await?;
+        self.seal();
+        Ok(())
+    }
+
+    /// Takes in what has come and gives it out together with an account that belongs to it: one
+    /// that was read after the last execution, and not long ago.
+    pub async fn settle(&self, client: &Client, updates: &mut Updates) -> Result<(), Lost> {
+        self.drain(client, updates).await?;
+        let level = {
+            let mirror = self.mirror();
+            let age = mirror.account.as_ref().map(|account| self.clock.now() - account.at);
+            mirror.read_after == Some(mirror.book.executions())
+                && age.is_some_and(|age| age < READ_AGAIN_AFTER)
+        };
+        if !level {
+            self.read(client, updates).await?;
+        }
+        self.seal();
+        Ok(())
+    }
+
+    /// What waits in the stream of orders.
+    async fn drain(&self, client: &Client, updates: &mut Updates) -> Result<(), Lost> {
+        while let Some(item) = updates.next().now_or_never() {
+            self.hear(client, item).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads account and positions until no execution overtakes them.
+    async fn read(&self, client: &Client, updates: &mut Updates) -> Result<(), Lost> {
+        for _ in 0..READINGS {
+            let before = self.mirror().book.executions();
+            self.read_positions(client).await?;
+            self.read_account(client).await?;
+            // What was written to the socket before those answers waits in our stream by now.
+            self.drain(client, updates).await?;
+            let mut mirror = self.mirror();
+            if mirror.book.executions() == before {
+                mirror.read_after = Some(before);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives out the events that belong to the account as it stands.
+    pub fn seal(&self) {
+        let mut mirror = self.mirror();
+        let events = mirror.book.take_events();
+        mirror.sealed.extend(events);
+    }
+
+    async fn read_positions(&self, client: &Client) -> Result<(), Lost> {
+        self.pacer.leave(Priority::Orders).await;
+        let mut stream = self.bounded("positions", client.positions()).await?;
+        let mut positions = Vec::new();
+        let until_end = async {
+            while let Some(item) = stream.next().await {
+                match item? {
+                    SubscriptionItem::Data(PositionUpdate::PositionEnd) => return Ok(()),
+                    SubscriptionItem::Data(PositionUpdate::Position(row)) => {
+                        if row.account == self.endpoint.account {
+                            positions.push(BrokerPosition {
+                                conid: ConId(i64::from(row.contract.contract_id)),
+                                quantity: row.position.round() as i64,
+                                average_cost: Usd::from_f64(row.average_cost).unwrap_or(Usd::ZERO),
+                            });
+                        }
+                    }
+                    SubscriptionItem::Notice(_) => {}
+                }
+            }
+            Err(ibapi::Error::UnexpectedEndOfStream)
+        };
+        self.bounded("positions", until_end).await?;
+        self.pacer.leave(Priority::Orders).await;
+        stream.cancel().await;
+        positions.retain(|held| held.quantity != 0);
+        positions.sort_by_key(|held| held.conid);
+        self.mirror().positions = positions;
+        Ok(())
+    }
+
+    async fn read_account(&self, client: &Client) -> Result<(), Lost> {
+        self.pacer.leave(Priority::Orders).await;
+        let account = AccountId(self.endpoint.account.clone());
+        let mut stream = self.bounded("the account", client.account_updates(&account)).await?;
+        let mut values = std::collections::BTreeMap::new();
+        let until_end = async {
+            while let Some(item) = stream.next().await {
+                match item? {
+                    SubscriptionItem::Data(AccountUpdate::AccountValue(row)) => {
+                        if row.currency == "USD" || row.currency == "BASE" {
+                            values.insert(row.key, row.value);
+                        }
+                    }
+                    SubscriptionItem::Data(AccountUpdate::End) => return Ok(()),
+                    SubscriptionItem::Data(_) | SubscriptionItem::Notice(_) => {}
+                }
+            }
+            Err(ibapi::Error::UnexpectedEndOfStream)
+        };
+        self.bounded("the account", until_end).await?;
+        self.pacer.leave(Priority::Orders).await;
+        stream.cancel().await;
+        let usd = |key: &str| values.get(key)?.parse::<f64>().ok().and_then(Usd::from_f64);
+        let account = (|| {
+            Some(AccountSnapshot {
+                account_id: self.endpoint.account.clone(),
+                net_liquidation: usd("NetLiquidation")?,
+                cash: usd("TotalCashValue")?,
+                commodities_cash: usd("TotalCashValue-C")?,
+                initial_margin: usd("InitMarginReq")?,
+                maintenance_margin: usd("MaintMarginReq")?,
+                excess_liquidity: usd("ExcessLiquidity")?,
+                look_ahead_excess_liquidity: usd("LookAheadExcessLiquidity")?,
+                buying_power: usd("BuyingPower")?,
+                at: self.clock.now(),
+            })
+        })();
+        // An account without one of its figures is none: what needs it cannot be evaluated.
+        self.mirror().account = account;
+        Ok(())
+    }
+
+    /// Orders at the broker. Ours that it does not show, and that are not known to have ended, are
+    /// returned.
+    pub async fn ask_open_orders(&self, client: &Client) -> Result<Vec<i32>, Lost> {
+        self.pacer.leave(Priority::Orders).await;
+        let mut stream = self.bounded("open orders", client.open_orders()).await?;
+        let rows = stream.collect_to_end_within(self.bounds.answer);
+        let rows = self.bounded("open orders", rows).await?;
+        let now = self.clock.now();
+        let mut mirror = self.mirror();
+        let mut missing = mirror.book.alive();
+        for row in rows {
+            match row {
+                Orders::OrderData(data) => {
+                    missing.remove(&data.order_id);
+                    mirror.book.hear_open(&data);
+                }
+                Orders::OrderStatus(status) => {
+                    mirror.book.hear_status(&status, now);
+                }
+            }
+        }
+        Ok(missing.into_iter().collect())
+    }
+
+    /// Every execution of the day, whoever caused it; what is known already is passed over.
+    pub async fn ask_executions(&self, client: &Client) -> Result<(), Lost> {
+        self.pacer.leave(Priority::Orders).await;
+        let mut stream =
+            self.bounded("executions", client.executions(ExecutionFilter::default())).await?;
+        let rows = stream.collect_to_end_within(self.bounds.answer);
+        let rows = self.bounded("executions", rows).await?;
+        let now = self.clock.now();
+        let mut mirror = self.mirror();
+        for row in rows {
+            match row {
+                Executions::ExecutionData(data) => mirror.book.hear_execution(&data, now),
+                Executions::CommissionReport(report) => mirror.book.hear_commission(&report, now),
+            }
+        }
+        Ok(())
+    }
+
+    /// One item of the stream of order updates.
+    pub async fn hear(
+        &self,
+        client: &Client,
+        item: Option<Result<SubscriptionItem<OrderUpdate>, ibapi::Error>>,
+    ) -> Result<(), Lost> {
+        let Some(item) = item else { return Err(Lost("the stream of orders ended".to_owned())) };
+        let item = item.map_err(|error| Lost(format!("the stream of orders broke: {error}")))?;
+        let now = self.clock.now();
+        match item {
+            SubscriptionItem::Data(OrderUpdate::OpenOrder(data)) => {
+                self.mirror().book.hear_open(&data);
+            }
+            SubscriptionItem::Data(OrderUpdate::OrderStatus(status)) => {
+                if status.client_id != self.endpoint.client_id {
+                    return Ok(());
+                }
+                let heard = self.mirror().book.hear_status(&status, now);
+                if let Heard::Doubtful(order_id) = heard {
+                    self.look_up(client, order_id, "inactive at the broker").await?;
+                }
+            }
+            SubscriptionItem::Data(OrderUpdate::ExecutionData(data)) => {
+                self.mirror().book.hear_execution(&data, now);
+            }
+            SubscriptionItem::Data(OrderUpdate::CommissionReport(report)) => {
+                self.mirror().book.hear_commission(&report, now);
+            }
+            SubscriptionItem::Data(OrderUpdate::OrderBound(_)) => {}
+            SubscriptionItem::Notice(notice) => self.hear_notice(client, &notice).await?,
+        }
+        Ok(())
+    }
+
+    /// A message about an order. Only one that can mean its end is followed up.
+    async fn hear_notice(&self, client: &Client, notice: &Notice) -> Result<(), Lost> {
+        let Some(order_id) = notice.request_id else { return Ok(()) };
+        let said = format!("{} {}", notice.code, notice.message);
+        match policy(notice.code).order {
+            OnOrder::Nothing => Ok(()),
+            OnOrder::Refused | OnOrder::AlreadyOver => {
+                self.look_up(client, order_id, &said).await.map(|_| ())
+            }
+        }
+    }
+
+    /// Whether an order still lives: the open orders and the executions decide. Its end is told
+    /// with the broker's words.
+    pub async fn look_up(&self, client: &Client, order_id: i32, said: &str) -> Result<Alive, Lost> {
+        match self.mirror().book.has_ended(order_id) {
+            None | Some(true) => return Ok(Alive::Over),
+            Some(false) => {}
+        }
+        let missing = self.ask_open_orders(client).await?;
+        if !missing.contains(&order_id) {
+            return Ok(Alive::Working);
+        }
+        self.ask_executions(client).await?;
+        let now = self.clock.now();
+        self.mirror().book.hear_refusal(order_id, said, now);
+        Ok(Alive::Over)
+    }
+
+    /// What the broker says of itself.
+    async fn listen(&self, client: &Client) -> Stage {
+        let mut notices = match client.notice_stream() {
+            Ok(notices) => notices,
+            Err(error) => return Stage::Lost(Lost(format!("no notices: {error}"))),
+        };
+        while let Some(notice) = notices.next().await {
+            let line = policy(notice.code);
+            let said = &notice.message;
+            match line.operator {
+                ToOperator::Nothing => tracing::debug!(broker.code = notice.code, "{said}"),
+                ToOperator::Note => tracing::info!(broker.code = notice.code, "{said}"),
+                ToOperator::Warning => tracing::warn!(broker.code = notice.code, "{said}"),
+            }
+            if line.stream == OnStream::Later {
+                self.pacer.offended();
+            }
+            match line.connection {
+                OnConnection::Lost => {
+                    let now = self.clock.now();
+                    self.mirror().standing = Standing::Away(now, said.clone());
+                }
+                OnConnection::Restored | OnConnection::RestoredWithoutStreams => {
+                    return Stage::Restored;
+                }
+                OnConnection::Closing => return Stage::Lost(Lost(said.clone())),
+                OnConnection::Nothing
+                | OnConnection::DataInterrupted
+                | OnConnection::DataRestored => {}
+            }
+        }
+        Stage::Lost(Lost("the connection is closed".to_owned()))
+    }
+
+    /// A socket that is half open says nothing: it is asked.
+    async fn beat(&self, client: &Client) -> Lost {
+        loop {
+            tokio::time::sleep(self.bounds.heartbeat).await;
+            self.pacer.leave(Priority::Orders).await;
+            if let Err(lost) = self.bounded("a heartbeat", client.server_time()).await {
+                return lost;
+            }
+        }
+    }
+
+    /// An answer within the bound, or the connection counts as lost.
+    pub async fn bounded<T>(
+        &self,
+        what: &str,
+        asked: impl Future<Output = Result<T, ibapi::Error>>,
+    ) -> Result<T, Lost> {
+        match timeout(self.bounds.answer, asked).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Lost(format!("asked for {what}: {error}"))),
+            Err(_) => Err(Lost(format!(
+                "asked for {what}: no answer within {} s",
+                self.bounds.answer.as_secs()
+            ))),
+        }
+    }
+}
+
+/// What became of an order that was looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alive {
+    Working,
+    Over,
+}
+
+impl From<Lost> for BrokerError {
+    fn from(lost: Lost) -> Self {
+        Self::NoAnswer(lost.0)
+    }
+}

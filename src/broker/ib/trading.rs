@@ -1,0 +1,335 @@
+//! The desk's commands: margin, orders and their changes.
+//!
+//! An order is written once. Whether it works is learned from what the broker tells of it; silence
+//! is `NoAnswer`, and its fate is then found out, never assumed.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use ibapi::contracts::Contract;
+use ibapi::orders::{Order, OrderUpdate, order_builder};
+use ibapi::prelude::{Action, Client, SubscriptionItem};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::broker::BrokerError;
+use crate::market::{ConId, Instrument, Price, Symbol, Usd};
+use crate::structures::{OrderRef, OrderRequest, OrderType, Reject, WhatIf};
+
+use super::codes::{OnOrder, policy};
+use super::contracts;
+use super::link::{Command, Link, Lost};
+use super::mirror::Standing;
+use super::pacing::Priority;
+use super::session::{Alive, Updates};
+
+/// What is owed longer than this is asked for.
+const OWED_WITHIN: Duration = Duration::from_secs(5);
+/// IB's code for a contract that cannot be traded as named.
+const UNKNOWN_CONTRACT: i32 = 200;
+const UNKNOWN_ORDER: i32 = 10_147;
+
+impl Link {
+    /// Serves commands and takes in what happens to orders, one at a time.
+    pub async fn trade(
+        &self,
+        client: &Client,
+        updates: &mut Updates,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Lost {
+        let mut owed = tokio::time::interval(OWED_WITHIN);
+        owed.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                item = updates.next() => self.hear(client, item).await,
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(client, updates, command).await,
+                    None => return Lost("the desk has stopped".to_owned()),
+                },
+                _ = owed.tick() => self.collect_debts(client).await,
+            };
+            if let Err(lost) = done {
+                return lost;
+            }
+        }
+    }
+
+    /// Asks for executions and commissions that did not come by themselves.
+    async fn collect_debts(&self, client: &Client) -> Result<(), Lost> {
+        if self.mirror().book.is_owed() {
+            self.ask_executions(client).await?;
+        }
+        Ok(())
+    }
+
+    /// An answer that nobody waits for any more is dropped with its sender.
+    async fn obey(
+        &self,
+        client: &Client,
+        updates: &mut Updates,
+        command: Command,
+    ) -> Result<(), Lost> {
+        match command {
+            Command::Settle(answer) => {
+                let settled = self.settle(client, updates).await;
+                let _ = answer.send(settled.clone().map_err(BrokerError::from));
+                settled
+            }
+            Command::MarginOf(request, answer) => {
+                let _ = answer.send(self.margin_of(client, &request).await);
+                Ok(())
+            }
+            Command::Place(request, answer) => {
+                let _ = answer.send(self.place(client, updates, request).await);
+                Ok(())
+            }
+            Command::Reprice(order_ref, limit, answer) => {
+                let _ = answer.send(self.reprice(client, updates, (&order_ref, limit)).await);
+                Ok(())
+            }
+            Command::Cancel(order_ref, answer) => {
+                let _ = answer.send(self.cancel(client, &order_ref).await);
+                Ok(())
+            }
+            Command::Describe(conid, answer) => {
+                let _ = answer.send(self.describe(client, conid).await);
+                Ok(())
+            }
+        }
+    }
+
+    /// Refuses while IB is out of reach, though the gateway answers.
+    fn reachable(&self) -> Result<(), Reject> {
+        match &self.mirror().standing {
+            Standing::Connected => Ok(()),
+            Standing::Away(since, why) => {
+                Err(Reject { code: 1100, reason: format!("not sent: {why}, since {since}") })
+            }
+        }
+    }
+
+    async fn margin_of(
+        &self,
+        client: &Client,
+        request: &OrderRequest,
+    ) -> Result<WhatIf, BrokerError> {
+        self.reachable()?;
+        let Written { contract, mut order } = self.written(request)?;
+        order.what_if = true;
+        self.pacer.leave(Priority::Orders).await;
+        let asked = client.order(&contract);
+        let asked = match order.action {
+            Action::Buy => asked.buy(order.total_quantity),
+            Action::Sell | Action::SellShort | Action::SellLong => asked.sell(order.total_quantity),
+        };
+        let asked = match order.limit_price {
+            Some(limit) => asked.limit(limit),
+            None => asked.market(),
+        };
+        let state = match timeout(self.bounds.answer, asked.analyze()).await {
+            Ok(Ok(state)) => state,
+            Ok(Err(ibapi::Error::Notice(notice))) => {
+                return Err(Reject { code: notice.code, reason: notice.message }.into());
+            }
+            Ok(Err(error)) => return Err(BrokerError::NoAnswer(error.to_string())),
+            Err(_) => return Err(BrokerError::NoAnswer("no margin in time".to_owned())),
+        };
+        let usd = |value: Option<f64>, name: &str| {
+            value.and_then(Usd::from_f64).ok_or_else(|| {
+                BrokerError::NoAnswer(format!("the broker's margin answer has no {name}"))
+            })
+        };
+        let equity = usd(state.equity_with_loan_after, "equity")?;
+        let maintenance = usd(state.maintenance_margin_after, "maintenance margin")?;
+        let commission = state.commission.or(state.maximum_commission);
+        Ok(WhatIf {
+            initial_margin_before: usd(state.initial_margin_before, "initial margin before")?,
+            initial_margin_after: usd(state.initial_margin_after, "initial margin")?,
+            maintenance_margin_after: maintenance,
+            equity_with_loan_after: equity,
+            excess_liquidity_after: equity - maintenance,
+            commission: usd(commission, "commission")?,
+        })
+    }
+
+    async fn place(
+        &self,
+        client: &Client,
+        updates: &mut Updates,
+        request: OrderRequest,
+    ) -> Result<i64, BrokerError> {
+        self.reachable()?;
+        let Written { contract, order } = self.written(&request)?;
+        let order_id = client.next_order_id();
+        self.mirror().book.sending(order_id, request);
+        self.submit(client, order_id, (&contract, &order)).await?;
+        let known = || self.mirror().book.perm_id(order_id);
+        self.await_answer(client, updates, (order_id, known)).await
+    }
+
+    async fn reprice(
+        &self,
+        client: &Client,
+        updates: &mut Updates,
+        (order_ref, limit): (&OrderRef, Price),
+    ) -> Result<(), BrokerError> {
+        self.reachable()?;
+        let known = {
+            let mirror = self.mirror();
+            mirror.book.order_id(order_ref).zip(mirror.book.request(order_ref).cloned())
+        };
+        let Some((order_id, request)) = known else { return Err(unknown(order_ref).into()) };
+        let request = OrderRequest { order_type: OrderType::Limit(limit), ..request };
+        let Written { contract, order } = self.written(&request)?;
+        self.submit(client, order_id, (&contract, &order)).await?;
+        let shown = || Some(()).filter(|()| self.mirror().book.limit(order_id) == Some(limit));
+        self.await_answer(client, updates, (order_id, shown)).await
+    }
+
+    async fn cancel(&self, client: &Client, order_ref: &OrderRef) -> Result<(), BrokerError> {
+        let order_id = self.mirror().book.order_id(order_ref);
+        let Some(order_id) = order_id else { return Err(unknown(order_ref).into()) };
+        self.pacer.leave(Priority::Orders).await;
+        // The stream of a cancel would take the order's executions away from ours: it is dropped
+        // at once, and the order's own state tells what became of it.
+        let asked = timeout(self.bounds.answer, client.cancel_order(order_id, "")).await;
+        match asked {
+            Ok(Ok(stream)) => {
+                drop(stream);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(BrokerError::NoAnswer(error.to_string())),
+            Err(_) => Err(BrokerError::NoAnswer("the cancel could not be written".to_owned())),
+        }
+    }
+
+    async fn submit(
+        &self,
+        client: &Client,
+        order_id: i32,
+        (contract, order): (&Contract, &Order),
+    ) -> Result<(), BrokerError> {
+        self.pacer.leave(Priority::Orders).await;
+        let written = client.submit_order(order_id, contract, order);
+        match timeout(self.bounds.answer, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(BrokerError::NoAnswer(format!("while it was sent: {error}"))),
+            Err(_) => Err(BrokerError::NoAnswer("it could not be written in time".to_owned())),
+        }
+    }
+
+    /// Takes updates in until they hold the answer, or the order is refused and gone.
+    async fn await_answer<T>(
+        &self,
+        client: &Client,
+        updates: &mut Updates,
+        (order_id, answer): (i32, impl Fn() -> Option<T>),
+    ) -> Result<T, BrokerError> {
+        let until = Instant::now() + self.bounds.answer;
+        loop {
+            if let Some(found) = answer() {
+                return Ok(found);
+            }
+            let Ok(item) = timeout_at(until, updates.next()).await else {
+                return Err(BrokerError::NoAnswer("the broker says nothing of it".to_owned()));
+            };
+            if let Some(Ok(SubscriptionItem::Notice(notice))) = &item
+                && notice.request_id == Some(order_id)
+                && policy(notice.code).order == OnOrder::Refused
+            {
+                let reject = Reject { code: notice.code, reason: notice.message.clone() };
+                return Err(self.refused(client, order_id, reject).await);
+            }
+            let is_of_order = is_of(item.as_ref(), order_id);
+            self.hear(client, item).await?;
+            if is_of_order && self.mirror().book.has_ended(order_id) == Some(true) {
+                // It ended before it showed what was waited for: its own event says how.
+                return answer()
+                    .ok_or_else(|| BrokerError::NoAnswer("the order ended meanwhile".to_owned()));
+            }
+        }
+    }
+
+    /// A refusal is believed when the open orders do not hold the order.
+    async fn refused(&self, client: &Client, order_id: i32, reject: Reject) -> BrokerError {
+        let is_new = self.mirror().book.perm_id(order_id).is_none();
+        match self.ask_open_orders(client).await {
+            Err(lost) => lost.into(),
+            Ok(missing) if is_new && missing.contains(&order_id) => {
+                self.mirror().book.forget(order_id);
+                reject.into()
+            }
+            // A change was refused; the order works on as it was.
+            Ok(missing) if !missing.contains(&order_id) && !is_new => reject.into(),
+            Ok(missing) if missing.contains(&order_id) => {
+                match self.look_up(client, order_id, &reject.reason).await {
+                    Ok(Alive::Over | Alive::Working) => reject.into(),
+                    Err(lost) => lost.into(),
+                }
+            }
+            Ok(_) => BrokerError::NoAnswer(format!(
+                "refused ({}: {}), and yet among the open orders",
+                reject.code, reject.reason
+            )),
+        }
+    }
+
+    /// The order in IB's words.
+    fn written(&self, request: &OrderRequest) -> Result<Written, Reject> {
+        let unreadable = |reason: String| Reject { code: UNKNOWN_CONTRACT, reason };
+        let mirror = self.mirror();
+        let instrument = |conid: ConId| -> Result<&Instrument, Reject> {
+            mirror.listing.instruments.get(&conid).ok_or_else(|| {
+                unreadable(format!("contract {conid} is not among those the broker has described"))
+            })
+        };
+        let (contract, sign, lots) = match request.legs.as_slice() {
+            [] => return Err(unreadable("an order without a leg".to_owned())),
+            [leg] => {
+                (contracts::single(instrument(leg.conid)?), leg.ratio.signum(), leg.ratio.abs())
+            }
+            [first, ..] => {
+                let symbol: Symbol = instrument(first.conid)?.symbol().clone();
+                (contracts::combo(&symbol, &request.legs), 1, 1)
+            }
+        };
+        let contract = contract
+            .ok_or_else(|| unreadable("a leg has an id that is not the broker's".to_owned()))?;
+        let action = if sign > 0 { Action::Buy } else { Action::Sell };
+        let quantity = (request.quantity * lots) as f64;
+        let mut order = match request.order_type {
+            OrderType::Market => order_builder::market_order(action, quantity),
+            OrderType::Limit(limit) => {
+                // A price is per combo; of a lone leg, per share of that leg.
+                let price = limit.to_f64() / lots as f64 * sign as f64;
+                order_builder::limit_order(action, quantity, price)
+            }
+        };
+        order.account.clone_from(&self.endpoint.account);
+        order.order_ref = request.order_ref.to_string();
+        order.tif = ibapi::orders::TimeInForce::Day;
+        Ok(Written { contract, order })
+    }
+}
+
+struct Written {
+    contract: Contract,
+    order: Order,
+}
+
+fn unknown(order_ref: &OrderRef) -> Reject {
+    Reject { code: UNKNOWN_ORDER, reason: format!("order {order_ref} is not at the broker") }
+}
+
+fn is_of(
+    item: Option<&Result<SubscriptionItem<OrderUpdate>, ibapi::Error>>,
+    order_id: i32,
+) -> bool {
+    match item {
+        Some(Ok(SubscriptionItem::Data(OrderUpdate::OrderStatus(status)))) => {
+            status.order_id == order_id
+        }
+        Some(Ok(SubscriptionItem::Data(OrderUpdate::OpenOrder(data)))) => data.order_id == order_id,
+        _ => false,
+    }
+}

@@ -1,0 +1,294 @@
+//! The server: the embedded gateway, the live adapter on top of it, and the jobs as they fall due,
+//! until it is told to stop.
+//!
+//! One thread decides. It hears the broker, works its orders and runs one job at a time; the
+//! connection and the market run beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use chrono::{NaiveDate, TimeDelta};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Universe};
+use crate::gateway::{Script, Speed};
+use crate::journal::Journal;
+use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
+use crate::market::clock::Stopwatch;
+use crate::market::sessions::Venue;
+use crate::market::{Clock, Symbol, Timestamp, WallClock};
+use crate::pipeline::Files;
+use crate::schedule::{Jobs, Occurrence, Planner};
+
+use super::embedded::{self, Embedded, Market, Published};
+use super::files;
+use super::home::Home;
+use super::settings::Settings;
+use super::world::{Pace, Plans, World, WorldParts};
+
+/// How often the desk looks what is due, of the wall.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often the lease is renewed and the heartbeat written, of the wall.
+const MINUTE: f64 = 60.0;
+/// How long a start waits for the broker, and a stop for its last words.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const LAST_WORDS_WITHIN: f64 = 10.0;
+/// How far back the first judgement looks for jobs that still have to run today.
+/// The day's reference data is read half an hour before the open.
+const BEFORE_OPEN: TimeDelta = TimeDelta::minutes(35);
+const FIRST_LOOK_BACK: TimeDelta = TimeDelta::hours(12);
+/// The journal's name for the instant up to which jobs have been judged.
+const WATERMARK: &str = "schedule";
+/// Market data lines that IB gives an account without a booster pack.
+const LINES: usize = 100;
+/// Options are looked up to so many days past the furthest target.
+const BEYOND_TARGET_DAYS: i64 = 30;
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct ServeOrder {
+    pub speed: Speed,
+    /// Seed of the embedded market.
+    pub seed: u64,
+    /// Where the embedded market's time begins; the wall's own time without it.
+    pub from: Option<Timestamp>,
+    pub faults: Script,
+}
+
+/// Hears what the server does.
+pub trait Listener {
+    fn line(&mut self, at: Timestamp, text: &str);
+}
+
+/// Where a server's time begins for a session: before the first job that the session needs.
+pub fn begins(home: &Home, session: NaiveDate) -> anyhow::Result<Timestamp> {
+    let (set, _) = files::of_home(home.root())?;
+    let plans = Plans::read(&set).map_err(super::faults_error)?;
+    Ok(plans.calendar.session_on(Venue::Xnys, session)?.open - BEFORE_OPEN)
+}
+
+/// Serves until `stop` turns true.
+pub fn run(
+    order: ServeOrder,
+    home: &Home,
+    stop: &watch::Receiver<bool>,
+    listener: &mut dyn Listener,
+) -> anyhow::Result<()> {
+    if home.demo_mark().exists() {
+        bail!(
+            "{} holds a demo, which lives in virtual time; serve a home of its own \
+             (`deltadesk init DIR`, then --home DIR)",
+            home.root().display()
+        );
+    }
+    let (set, _) = files::of_home(home.root())?;
+    let plans = Plans::read(&set).map_err(super::faults_error)?;
+    let jobs = Jobs::parse("jobs.toml", set.get("jobs.toml").map_or("", String::as_str))
+        .map_err(|faults| anyhow!("{faults}"))?;
+    jobs.check_pipelines(&plans.pipelines.keys().cloned().collect())
+        .map_err(|faults| anyhow!("{faults}"))?;
+    home.create()?;
+    let holder = LeaseHolder {
+        host: Home::machine(),
+        process: format!("deltadesk serve, process {}", std::process::id()),
+    };
+    let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
+    home.mark_served()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let planner = Planner::new(jobs, Arc::clone(&plans.calendar));
+    let start = order.from.unwrap_or_else(|| WallClock.now());
+    let market = Market { seed: order.seed, start, speed: order.speed, faults: order.faults };
+    let embedded = embedded::start(market, &plans.settings, &plans.calendar, runtime.handle())?;
+    listener.line(start, &format!("paper gateway on {}", embedded.address));
+    let broker = broker_of(&plans, &embedded, &runtime);
+    broker.wait_until_ready(READY_WITHIN).context("the broker does not become ready")?;
+    let clock = Arc::new(embedded.gateway.clone());
+    listener.line(clock.now(), "broker ready: contracts described, account read");
+    let world = world_of((plans, set), (home, clock.now()), broker, runtime)?;
+    let mut server = Server { world, planner, clock, listener, lease, minute: Stopwatch::start() };
+    server.begin()?;
+    while !*stop.borrow() {
+        server.look(home)?;
+        let mut stop = stop.clone();
+        // Until the next look, or the stop. A sender that is gone stops too.
+        let rest = async { tokio::time::timeout(LOOK, stop.changed()).await };
+        if let Ok(Err(_)) = server.world.runtime.block_on(rest) {
+            break;
+        }
+    }
+    server.end()
+}
+
+fn broker_of(plans: &Plans, embedded: &Embedded, runtime: &Runtime) -> IbBroker {
+    let settings: &Settings = &plans.settings;
+    let symbols = |names: &[String]| names.iter().map(|name| Symbol::new(name)).collect();
+    let furthest = settings.universe.dte_targets.iter().max().copied().unwrap_or_default();
+    let parts = IbParts {
+        endpoint: Endpoint {
+            address: embedded.address.to_string(),
+            client_id: 1,
+            account: settings.paper.account_id.clone(),
+        },
+        universe: Universe {
+            symbols: symbols(&settings.universe.symbols),
+            roots: symbols(&settings.universe.futures),
+            horizon_days: furthest + BEYOND_TARGET_DAYS,
+            lines: LINES,
+        },
+        bounds: Bounds::shipped(),
+        calendar: Arc::clone(&plans.calendar),
+        clock: Arc::new(embedded.gateway.clone()),
+        reference: Box::new(Published(embedded.gateway.clone())),
+    };
+    IbBroker::start(parts, runtime.handle())
+}
+
+fn world_of(
+    (plans, set): (Plans, Files),
+    (home, now): (&Home, Timestamp),
+    broker: IbBroker,
+    runtime: Runtime,
+) -> anyhow::Result<World<IbBroker>> {
+    let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)))?;
+    let calendar = Arc::clone(&plans.calendar);
+    let parts = WorldParts {
+        plans,
+        files: set,
+        lake,
+        journal: Journal::open(&home.state_db())?,
+        broker,
+        calendar,
+        start: now,
+        reports: home.reports(),
+        pace: Pace::Served,
+    };
+    World::new(parts, runtime)
+}
+
+/// A desk that serves.
+struct Server<'a> {
+    world: World<IbBroker>,
+    planner: Planner,
+    clock: Arc<dyn Clock>,
+    listener: &'a mut dyn Listener,
+    lease: Lease,
+    minute: Stopwatch,
+}
+
+impl Server<'_> {
+    /// What an earlier process left is looked into before anything else.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        self.world.advance_to(self.clock.now())?;
+        for line in self.world.resume()? {
+            self.say(&line);
+        }
+        let now = self.clock.now();
+        if self.watermark()?.is_none() {
+            let due = self.planner.due(now - FIRST_LOOK_BACK, now)?;
+            self.keep_watermark(due.watermark)?;
+            for occurrence in due.start {
+                self.run(&occurrence)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears the broker, works orders and runs what is due.
+    fn look(&mut self, home: &Home) -> anyhow::Result<()> {
+        self.world.advance_to(self.clock.now())?;
+        self.world.hear_out()?;
+        let now = self.clock.now();
+        let watermark = self.watermark()?.unwrap_or(now);
+        let due = self.planner.due(watermark, now)?;
+        for missed in &due.missed {
+            let pipeline = self.pipeline_of(&missed.occurrence);
+            self.world.note_missed(&pipeline, missed)?;
+            let (job, at) = (&missed.occurrence.job, missed.occurrence.scheduled_at);
+            self.say(&format!("{job}: missed its run of {at}"));
+        }
+        if !due.start.is_empty() || !due.missed.is_empty() {
+            self.keep_watermark(due.watermark)?;
+        }
+        for occurrence in due.start {
+            self.run(&occurrence)?;
+        }
+        if self.minute.elapsed_seconds() >= MINUTE {
+            self.minute = Stopwatch::start();
+            self.lease.renew(WallClock.now())?;
+            home.beat(WallClock.now())?;
+        }
+        Ok(())
+    }
+
+    /// Runs one occurrence and what its success makes due. A job that fails is recorded and told;
+    /// the desk goes on, and what it could not read is not traded on.
+    fn run(&mut self, occurrence: &Occurrence) -> anyhow::Result<()> {
+        let mut due = std::collections::VecDeque::from([occurrence.clone()]);
+        while let Some(occurrence) = due.pop_front() {
+            let pipeline = self.pipeline_of(&occurrence);
+            self.world.advance_to(self.clock.now())?;
+            match self.world.run_job(&pipeline, &occurrence) {
+                Ok(lines) => {
+                    self.say(&format!("{}: done", occurrence.job));
+                    for line in lines {
+                        self.say(&line);
+                    }
+                    due.extend(self.planner.triggered_by(&occurrence));
+                }
+                Err(error) => {
+                    tracing::error!("job {} failed: {error:#}", occurrence.job);
+                    self.say(&format!("{}: failed: {error:#}", occurrence.job));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries are cancelled, all that is known is written, the lease is given back.
+    fn end(mut self) -> anyhow::Result<()> {
+        let withdrawn = self.world.withdraw_entries()?;
+        self.say(&format!("stopping: {withdrawn} working entries cancelled"));
+        let waited = Stopwatch::start();
+        self.world.advance_to(self.clock.now())?;
+        while self.world.hear_out()? {
+            if waited.elapsed_seconds() > LAST_WORDS_WITHIN {
+                self.say(
+                    "an entry is not confirmed cancelled; it is looked into at the next start",
+                );
+                break;
+            }
+            self.world.runtime.block_on(async { tokio::time::sleep(LOOK).await });
+            self.world.advance_to(self.clock.now())?;
+        }
+        self.world.flush_all()?;
+        self.lease.release(WallClock.now())?;
+        self.listener.line(self.clock.now(), "stopped: everything is written");
+        Ok(())
+    }
+
+    fn pipeline_of(&self, occurrence: &Occurrence) -> String {
+        let job = self.planner.jobs().get(&occurrence.job);
+        job.map_or_else(String::new, |job| job.pipeline.clone())
+    }
+
+    fn watermark(&self) -> anyhow::Result<Option<Timestamp>> {
+        let kept = self.world.journal.borrow().watermark(WATERMARK)?;
+        kept.map(|text| {
+            let at = chrono::DateTime::parse_from_rfc3339(&text)
+                .with_context(|| format!("the journal's watermark `{text}` is no instant"))?;
+            Ok(at.to_utc())
+        })
+        .transpose()
+    }
+
+    fn keep_watermark(&self, at: Timestamp) -> anyhow::Result<()> {
+        Ok(self.world.journal.borrow_mut().set_watermark(WATERMARK, &at.to_rfc3339())?)
+    }
+
+    fn say(&mut self, text: &str) {
+        self.listener.line(self.clock.now(), text);
+    }
+}
