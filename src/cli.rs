@@ -87,6 +87,6 @@ pub fn main() -> ExitCode {
 
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DELTADESK_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,ibapi=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

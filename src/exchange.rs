@@ -29,6 +29,7 @@ mod settlement;
 #[cfg(test)]
 mod settlement_tests;
 mod source;
+mod state;
 mod synthetic;
 #[cfg(test)]
 mod testing;
@@ -49,6 +50,7 @@ pub use source::{
     Certainty, DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource,
     PriceBasis, RateRow, SettlementValue,
 };
+pub use state::ExchangeState;
 pub use synthetic::{
     FAIR_VARIANCE_PREMIUM, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticError,
     SyntheticMarket, UnknownScenario,

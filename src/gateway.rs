@@ -15,6 +15,7 @@ mod frame;
 mod handshake;
 mod history;
 mod house;
+mod keeping;
 mod listing;
 mod news;
 mod orders;
@@ -30,5 +31,6 @@ mod traffic;
 mod words;
 
 pub use faults::{Script, ScriptError};
+pub use keeping::{KeepError, Keeper, Kept};
 pub use server::{Gateway, Speed};
 pub use traffic::Rules;

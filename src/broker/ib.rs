@@ -78,7 +78,8 @@ pub struct IbParts {
 /// A connection to IB, kept up for as long as this lives.
 pub struct IbBroker {
     mirror: Arc<Mutex<Mirror>>,
-    commands: mpsc::Sender<Command>,
+    /// None once this has disconnected.
+    commands: Option<mpsc::Sender<Command>>,
     handle: Handle,
     /// How long a command may take: several answers of the broker.
     bound: Duration,
@@ -86,7 +87,7 @@ pub struct IbBroker {
     reference: Box<dyn Reference>,
     /// Quotes as they stood at the instant last reached.
     seen: BTreeMap<ConId, Ticks>,
-    _owner: JoinSet<()>,
+    owner: JoinSet<()>,
 }
 
 impl IbBroker {
@@ -108,13 +109,13 @@ impl IbBroker {
         owner.spawn_on(link.run(inbox), handle);
         Self {
             mirror,
-            commands,
+            commands: Some(commands),
             handle: handle.clone(),
             bound: bounds.answer * 6,
             clock,
             reference,
             seen: BTreeMap::new(),
-            _owner: owner,
+            owner,
         }
     }
 
@@ -136,6 +137,14 @@ impl IbBroker {
         waited.map_err(|_| BrokerError::NoAnswer(self.standing()))
     }
 
+    /// Closes the connection in good order; nothing can be asked afterwards.
+    pub fn disconnect(&mut self) {
+        self.commands = None;
+        let (handle, bound) = (self.handle.clone(), self.bound);
+        // A task that does not end in time is ended with this.
+        let _ = handle.block_on(async { timeout(bound, self.owner.join_next()).await });
+    }
+
     /// One line on the connection, for people.
     pub fn standing(&self) -> String {
         match &self.mirror().standing {
@@ -155,9 +164,9 @@ impl IbBroker {
     ) -> Result<T, BrokerError> {
         let (answer, answered) = oneshot::channel();
         let silent = |why: &str| BrokerError::NoAnswer(why.to_owned());
-        self.commands
-            .try_send(make(answer))
-            .map_err(|_| silent("the connection's task takes no commands"))?;
+        let commands = self.commands.as_ref().ok_or_else(|| silent("disconnected"))?;
+        let sent = commands.try_send(make(answer));
+        sent.map_err(|_| silent("the connection's task takes no commands"))?;
         match self.handle.block_on(async { timeout(self.bound, answered).await }) {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(silent("the connection was lost meanwhile")),

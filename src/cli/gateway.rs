@@ -8,8 +8,9 @@ use chrono::NaiveDate;
 use clap::Args;
 
 use crate::desk::home::Home;
-use crate::desk::paper_gateway::exchange_at_open;
-use crate::gateway::{Gateway, Rules, Script, Speed};
+use crate::desk::paper_gateway::{AtOpen, gateway_at_open};
+use crate::gateway::{Rules, Script, Speed};
+use crate::market::Clock as _;
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -32,6 +33,9 @@ pub struct Typed {
     /// A script of faults; docs/gateway.md says what it may hold.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// Keeps the account in this folder, and goes on with what is there.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
 }
 
 fn pacing(text: &str) -> Result<Rules, String> {
@@ -54,12 +58,13 @@ pub(super) fn speed(text: &str) -> Result<Speed, String> {
 impl Typed {
     pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
         let home = Home::choose(home, Path::new("desk"));
-        let exchange = exchange_at_open(home.root(), self.seed, self.from)?;
+        let at = AtOpen { home: home.root(), seed: self.seed, session: self.from };
+        let gateway = gateway_at_open(at, self.state.as_deref(), (self.speed, self.pacing))?;
         let faults = match &self.faults {
             Some(path) => read_script(path)?,
             None => Script::default(),
         };
-        let account = exchange.config().account_id.clone();
+        let account = gateway.account();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
@@ -73,11 +78,16 @@ impl Typed {
             );
             println!("clients: protobuf at server versions 213 to 226, text at 176 to 178");
             println!(
-                "market: synthetic, from the open of {}, {} times as fast",
-                self.from, self.speed.0
+                "market: synthetic, from the open of {}, now {}, {} times as fast",
+                self.from,
+                gateway.now().format("%Y-%m-%d %H:%M:%S UTC"),
+                self.speed.0
             );
-            println!("stop it with Ctrl-C; it keeps nothing");
-            let gateway = Gateway::over(exchange, self.speed, self.pacing).with_faults(faults);
+            match &self.state {
+                Some(folder) => println!("stop it with Ctrl-C; kept in {}", folder.display()),
+                None => println!("stop it with Ctrl-C; it keeps nothing"),
+            }
+            let gateway = gateway.with_faults(faults);
             tokio::select! {
                 outcome = gateway.serve(listener) => outcome.context("the market cannot go on"),
                 stop = tokio::signal::ctrl_c() => stop.context("Ctrl-C cannot be awaited"),

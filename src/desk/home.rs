@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
+
+use super::embedded::Market;
 
 /// Paths inside a home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,15 +50,53 @@ impl Home {
         self.root.join("served")
     }
 
-    /// A demo never works here again.
-    pub fn mark_served(&self) -> anyhow::Result<()> {
+    /// The market that this home is served with, once it has been.
+    pub fn served_with(&self) -> anyhow::Result<Option<Market>> {
         let mark = self.served_mark();
-        if mark.exists() { Ok(()) } else { Self::write_whole(&mark, "served\n") }
+        if !mark.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&mark)
+            .with_context(|| format!("{} cannot be read", mark.display()))?;
+        let market = serde_json::from_str(&text)
+            .with_context(|| format!("{} is damaged; serve another --home", mark.display()))?;
+        Ok(Some(market))
+    }
+
+    /// Chooses that market, once. A demo never works here again.
+    pub fn mark_served(&self, market: &Market) -> anyhow::Result<()> {
+        Self::write_whole(&self.served_mark(), &serde_json::to_string_pretty(market)?)
+    }
+
+    /// Where the embedded gateway keeps its account.
+    pub fn gateway(&self) -> PathBuf {
+        self.root.join("gateway")
+    }
+
+    /// How far the desk's own time has come, where it is not the wall's: it never goes back.
+    pub fn clock(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let path = self.clock_file();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let at = DateTime::parse_from_rfc3339(text.trim())
+            .with_context(|| format!("{} holds no instant", path.display()))?;
+        Ok(Some(at.to_utc()))
+    }
+
+    pub fn keep_clock(&self, at: DateTime<Utc>) -> anyhow::Result<()> {
+        Self::write_whole(&self.clock_file(), &format!("{}\n", at.to_rfc3339()))
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.root.join("clock")
     }
 
     /// The sign of life for a watchdog outside: the instant at which the desk last said that it
     /// lives.
-    pub fn beat(&self, at: chrono::DateTime<chrono::Utc>) -> anyhow::Result<()> {
+    pub fn beat(&self, at: DateTime<Utc>) -> anyhow::Result<()> {
         Self::write_whole(&self.root.join("heartbeat"), &format!("{}\n", at.to_rfc3339()))
     }
 

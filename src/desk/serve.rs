@@ -21,8 +21,9 @@ use crate::market::sessions::Venue;
 use crate::market::{Clock, Symbol, Timestamp, WallClock};
 use crate::pipeline::Files;
 use crate::schedule::{Jobs, Occurrence, Planner};
+use crate::structures::OrderState;
 
-use super::embedded::{self, Embedded, Market, Published};
+use super::embedded::{self, Embedded, Market, Published, Running, Time};
 use super::files;
 use super::home::Home;
 use super::settings::Settings;
@@ -32,6 +33,9 @@ use super::world::{Pace, Plans, World, WorldParts};
 const LOOK: Duration = Duration::from_millis(50);
 /// How often the lease is renewed and the heartbeat written, of the wall.
 const MINUTE: f64 = 60.0;
+/// How often the desk's time is kept, of the wall, and how far beyond it a start goes on.
+const SECOND: f64 = 1.0;
+const BEYOND_CLOCK_SECONDS: f64 = 3.0;
 /// How long a start waits for the broker, and a stop for its last words.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const LAST_WORDS_WITHIN: f64 = 10.0;
@@ -95,20 +99,27 @@ pub fn run(
         process: format!("deltadesk serve, process {}", std::process::id()),
     };
     let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
-    home.mark_served()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let planner = Planner::new(jobs, Arc::clone(&plans.calendar));
-    let start = order.from.unwrap_or_else(|| WallClock.now());
-    let market = Market { seed: order.seed, start, speed: order.speed, faults: order.faults };
-    let embedded = embedded::start(market, &plans.settings, &plans.calendar, runtime.handle())?;
-    listener.line(start, &format!("paper gateway on {}", embedded.address));
+    let (market, from) = market_of(&order, home, &plans)?;
+    let running = Running {
+        market: &market,
+        from,
+        speed: order.speed,
+        faults: order.faults,
+        folder: &home.gateway(),
+    };
+    let embedded = embedded::start(running, &plans.settings, &plans.calendar, runtime.handle())?;
+    listener.line(embedded.gateway.now(), &format!("paper gateway on {}", embedded.address));
     let broker = broker_of(&plans, &embedded, &runtime);
     broker.wait_until_ready(READY_WITHIN).context("the broker does not become ready")?;
     let clock = Arc::new(embedded.gateway.clone());
     listener.line(clock.now(), "broker ready: contracts described, account read");
     let world = world_of((plans, set), (home, clock.now()), broker, runtime)?;
-    let mut server = Server { world, planner, clock, listener, lease, minute: Stopwatch::start() };
+    let told = world.journal.borrow().last_change()?;
+    let (minute, second) = (Stopwatch::start(), Stopwatch::start());
+    let mut server = Server { world, planner, clock, listener, lease, minute, second, told };
     server.begin()?;
     while !*stop.borrow() {
         server.look(home)?;
@@ -119,7 +130,42 @@ pub fn run(
             break;
         }
     }
-    server.end()
+    server.end(home)
+}
+
+/// The home's market, chosen at its first start, and where its time goes on.
+fn market_of(
+    order: &ServeOrder,
+    home: &Home,
+    plans: &Plans,
+) -> anyhow::Result<(Market, Timestamp)> {
+    let now = WallClock.now();
+    let is_fast = order.speed.0 > 1.0;
+    if let Some(market) = home.served_with()? {
+        let from = match market.time {
+            Time::Wall if is_fast => {
+                bail!("{} runs on the wall's time, at --speed 1", home.root().display())
+            }
+            Time::Wall => now,
+            // What was in flight when it stopped lies behind.
+            Time::Simulated => home.clock()?.map_or(now, |kept| {
+                kept + TimeDelta::milliseconds((BEYOND_CLOCK_SECONDS * order.speed.0 * 1e3) as i64)
+            }),
+        };
+        return Ok((market, from));
+    }
+    let (start, time) = match order.from {
+        Some(from) => (from, Time::Simulated),
+        None if is_fast => bail!(
+            "--speed {} needs --from: a market that runs faster than the wall cannot begin now",
+            order.speed.0
+        ),
+        None => (now, Time::Wall),
+    };
+    let market = Market::beginning(order.seed, (start, time), &plans.calendar)?;
+    home.keep_clock(start)?;
+    home.mark_served(&market)?;
+    Ok((market, start))
 }
 
 fn broker_of(plans: &Plans, embedded: &Embedded, runtime: &Runtime) -> IbBroker {
@@ -176,6 +222,9 @@ struct Server<'a> {
     listener: &'a mut dyn Listener,
     lease: Lease,
     minute: Stopwatch,
+    second: Stopwatch,
+    /// The journal's last change that the listener has been told.
+    told: i64,
 }
 
 impl Server<'_> {
@@ -200,6 +249,7 @@ impl Server<'_> {
     fn look(&mut self, home: &Home) -> anyhow::Result<()> {
         self.world.advance_to(self.clock.now())?;
         self.world.hear_out()?;
+        self.tell_news()?;
         let now = self.clock.now();
         let watermark = self.watermark()?.unwrap_or(now);
         let due = self.planner.due(watermark, now)?;
@@ -214,6 +264,10 @@ impl Server<'_> {
         }
         for occurrence in due.start {
             self.run(&occurrence)?;
+        }
+        if self.second.elapsed_seconds() >= SECOND {
+            self.second = Stopwatch::start();
+            home.keep_clock(self.clock.now())?;
         }
         if self.minute.elapsed_seconds() >= MINUTE {
             self.minute = Stopwatch::start();
@@ -248,7 +302,7 @@ impl Server<'_> {
     }
 
     /// Entries are cancelled, all that is known is written, the lease is given back.
-    fn end(mut self) -> anyhow::Result<()> {
+    fn end(mut self, home: &Home) -> anyhow::Result<()> {
         let withdrawn = self.world.withdraw_entries()?;
         self.say(&format!("stopping: {withdrawn} working entries cancelled"));
         let waited = Stopwatch::start();
@@ -263,9 +317,45 @@ impl Server<'_> {
             self.world.runtime.block_on(async { tokio::time::sleep(LOOK).await });
             self.world.advance_to(self.clock.now())?;
         }
+        self.tell_news()?;
+        self.world.broker.borrow_mut().disconnect();
         self.world.flush_all()?;
+        home.keep_clock(self.clock.now())?;
         self.lease.release(WallClock.now())?;
         self.listener.line(self.clock.now(), "stopped: everything is written");
+        Ok(())
+    }
+
+    /// What became of orders, and what the operator must know.
+    fn tell_news(&mut self) -> anyhow::Result<()> {
+        let (changes, last) = {
+            let journal = self.world.journal.borrow();
+            let last = journal.last_change()?;
+            if last == self.told {
+                return Ok(());
+            }
+            (journal.changes_since(self.told)?, last)
+        };
+        self.told = last;
+        for order in changes.orders {
+            let what = format!("order {}: {}", order.order_ref, order.state.as_str());
+            match order.state {
+                OrderState::Filled => {
+                    self.say(&format!("{what}, {} combos", order.filled_quantity));
+                }
+                OrderState::Cancelled | OrderState::Rejected | OrderState::Unknown => {
+                    self.say(&format!("{what}: {}", order.reason));
+                }
+                OrderState::Proposed
+                | OrderState::Denied
+                | OrderState::Approved
+                | OrderState::Sent
+                | OrderState::Working => {}
+            }
+        }
+        for alert in changes.alerts {
+            self.say(&format!("{}: {}: {}", alert.severity, alert.subject, alert.message));
+        }
         Ok(())
     }
 

@@ -10,12 +10,13 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::market::{ConId, Instrument, Price, SecurityKind, Timestamp, Usd};
 use crate::structures::{BrokerPosition, Execution, ExecutionKind};
 
 /// Where a mark comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MarkQuality {
     /// Mid of a two-sided quote, or the official mark, at that instant.
     Quoted,
@@ -24,7 +25,7 @@ pub enum MarkQuality {
 }
 
 /// A price to value a position by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// USD per share or index points.
     pub price: Price,
@@ -33,7 +34,7 @@ pub struct Mark {
 }
 
 /// A position and what it is worth.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkedPosition {
     pub instrument: Instrument,
     /// Contracts or shares, long positive.
@@ -95,7 +96,7 @@ impl MarkedPosition {
 }
 
 /// Cash and positions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Account {
     /// Both segments together.
     pub cash: Usd,

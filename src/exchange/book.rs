@@ -1,5 +1,6 @@
 //! The orders at the exchange: what works, what was ever accepted, what is about to change.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::market::Timestamp;
@@ -11,14 +12,14 @@ use super::fills::{Stance, Worth};
 const FIRST_PERM_ID: i64 = 1_000_000_001;
 
 /// A change that acts after the latency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Change {
     Price(OrderType),
     Cancel,
 }
 
 /// The market when an order was last tried, or sent.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct LastLook {
     /// Receipt of the newest leg quote; the instant of sending at first.
     pub at: Timestamp,
@@ -26,7 +27,7 @@ pub(super) struct LastLook {
 }
 
 /// An order that works.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct WorkingOrder {
     pub request: OrderRequest,
     pub perm_id: i64,
@@ -72,7 +73,7 @@ impl WorkingOrder {
 }
 
 /// All orders, in the order of their permanent ids.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Book {
     working: BTreeMap<i64, WorkingOrder>,
     /// Every reference ever accepted: none is accepted twice.

@@ -62,7 +62,7 @@ pub struct Exchange {
     /// The session of each future's last variation.
     pub(super) varied: BTreeMap<ConId, NaiveDate>,
     pub(super) deficit: Deficit,
-    events: VecDeque<ExchangeEvent>,
+    pub(super) events: VecDeque<ExchangeEvent>,
 }
 
 impl Exchange {

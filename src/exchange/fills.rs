@@ -18,6 +18,7 @@
 //! Deliberately absent: queue position, price improvement, impact beyond the displayed size.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use crate::market::{ConId, Price};
 use crate::structures::OrderType;
@@ -91,7 +92,7 @@ impl ComboMarket {
 }
 
 /// What a combo is worth, USD a share, signed as a BUY order is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Worth {
     /// The market's own value of each leg.
     Fair(f64),
@@ -118,7 +119,7 @@ impl Worth {
 }
 
 /// How an order stands to the market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stance {
     /// Not yet tried since it, or its price, became effective: where it is marketable it takes.
     Entering,

@@ -11,6 +11,7 @@
 //! the desk learns of them as it learns of an assignment. Deliberately absent: margin calls, a
 //! warning, liquidation outside the options' hours, and the broker's choice between positions.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::market::sessions::CalendarError;
@@ -23,7 +24,7 @@ use super::matching::is_crossed;
 use super::view;
 
 /// What is remembered of a deficient account.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Deficit {
     /// Since when the account has been short, without a break, while options trade.
     pub since: Option<Timestamp>,

@@ -1,6 +1,7 @@
 //! Trying the working orders against the quotes of the instant.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use crate::market::{ConId, Instrument, Price, Timestamp, Usd};
 use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderLeg, OrderRequest};
@@ -13,7 +14,7 @@ use super::fills::{self, Attempt, ComboMarket, Fill, LegMarket, Stance, Worth};
 use super::view::{self, Sides};
 
 /// What is known of the stream of a contract's quotes: a quote that follows a gap fills nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct QuoteTrace {
     /// Receipt of the newest usable quote.
     last_at: Option<Timestamp>,
@@ -40,7 +41,7 @@ impl QuoteTrace {
 }
 
 /// How much of a quote's displayed size our own fills have used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TakenSize {
     received_at: Timestamp,
     bought: i64,

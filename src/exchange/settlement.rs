@@ -9,6 +9,7 @@
 //! interest on cash.
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 
 use crate::market::sessions::Session;
 use crate::market::{
@@ -21,7 +22,7 @@ use super::engine::Exchange;
 use super::view;
 
 /// Executions that are decided and not yet reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PendingSettlement {
     pub report_at: Timestamp,
     /// The option concerned.

@@ -11,6 +11,7 @@ use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp};
 
 use super::event::Event;
+use super::keeping::Keeper;
 use super::news::Fill;
 use super::orders::Orders;
 use super::request::{Request, Subscription};
@@ -77,6 +78,11 @@ pub struct House {
     pub(super) orders: Orders,
     pub(super) fills: Vec<Fill>,
     pub(super) rules: Rules,
+    pub(super) keeper: Option<Keeper>,
+    /// Why the state is not kept, though it should be.
+    pub(super) forgetful: Option<String>,
+    /// What is told once it is kept.
+    pub(super) held: Option<Vec<(SeatId, Event)>>,
     traffic: Traffic,
     greeting: Greeting,
     ticks: Ticks,
@@ -94,6 +100,9 @@ impl House {
             orders: Orders::default(),
             fills: Vec::new(),
             rules,
+            keeper: None,
+            forgetful: None,
+            held: None,
             traffic: Traffic::default(),
             greeting: Greeting::Whole,
             ticks: Ticks::Told,
@@ -301,6 +310,10 @@ impl House {
     }
 
     pub(super) fn send(&mut self, to: SeatId, event: Event) {
+        if let Some(held) = &mut self.held {
+            held.push((to, event));
+            return;
+        }
         let Some(seat) = self.seats.get(&to) else { return };
         if seat.outbox.try_send(event).is_err() {
             self.deaf.insert(to);

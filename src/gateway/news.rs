@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::exchange::ExchangeEvent;
 use crate::market::Timestamp;
@@ -12,11 +13,11 @@ use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
 use super::event::{Event, OrderView};
 use super::house::{House, SeatId};
 use super::listing::{SMART, describe, wire_id};
-use super::orders::ClientOrder;
+use super::orders::{ClientOrder, Stage};
 use super::words::{WireContract, WireExecution, WireExecutionFilter, WireOrderState};
 
 /// One reported fill, for those who ask later.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Fill {
     at: Timestamp,
     contract: WireContract,
@@ -66,7 +67,7 @@ impl House {
             .filter(|fill| filter.client_id == 0 || fill.execution.client_id == filter.client_id)
             .filter(|fill| any(&filter.symbol, &fill.contract.symbol))
             .filter(|fill| any(&filter.security_type, &fill.contract.security_type))
-            .filter(|fill| any(side, fill.execution.side))
+            .filter(|fill| any(side, &fill.execution.side))
             .cloned()
             .collect();
         for fill in found {
@@ -78,12 +79,25 @@ impl House {
     }
 
     /// Tells everybody what the exchange has reported since the last time: fills before the states
-    /// that they led to.
+    /// that they led to. Nothing is told before it is kept.
     pub(super) fn report(&mut self) {
+        let news = self.exchange.take_events();
+        if news.is_empty() {
+            return;
+        }
+        self.held = Some(Vec::new());
+        self.take_news(news);
+        self.keep();
+        for (seat, event) in self.held.take().unwrap_or_default() {
+            self.send(seat, event);
+        }
+    }
+
+    fn take_news(&mut self, news: Vec<ExchangeEvent>) {
         let mut groups: BTreeMap<String, Vec<Execution>> = BTreeMap::new();
         let mut states: Vec<OrderEvent> = Vec::new();
         let mut moved = false;
-        for event in self.exchange.take_events() {
+        for event in news {
             match event {
                 ExchangeEvent::Order(event) => states.push(event),
                 ExchangeEvent::Execution(execution) => {
@@ -109,11 +123,11 @@ impl House {
     fn report_order(&mut self, event: &OrderEvent) {
         let Some(order) = self.orders.of_ref(&event.order_ref) else { return };
         order.filled = event.filled;
-        order.status = match event.status {
-            BrokerStatus::Working => "Submitted",
-            BrokerStatus::Filled => "Filled",
-            BrokerStatus::Cancelled => "Cancelled",
-            BrokerStatus::Rejected => "Inactive",
+        order.stage = match event.status {
+            BrokerStatus::Working => Stage::Submitted,
+            BrokerStatus::Filled => Stage::Filled,
+            BrokerStatus::Cancelled => Stage::Cancelled,
+            BrokerStatus::Rejected => Stage::Inactive,
         };
         if order.is_final() {
             order.ended_at = Some(event.at);
@@ -196,12 +210,13 @@ impl House {
 
 fn view(order: &ClientOrder) -> OrderView {
     let ended = order.ended_at.map(local_time).unwrap_or_default();
-    let completed_status = if order.is_final() { order.status.to_owned() } else { String::new() };
+    let completed_status =
+        if order.is_final() { order.stage.as_str().to_owned() } else { String::new() };
     OrderView {
         contract: order.contract.clone(),
         order: order.order.clone(),
         state: WireOrderState {
-            status: order.status.to_owned(),
+            status: order.stage.as_str().to_owned(),
             margin: None,
             completed_time: ended,
             completed_status,
@@ -269,7 +284,7 @@ fn wire_execution(order: &ClientOrder, named: Named, shares: i64, at: Timestamp)
         time: local_time(at),
         account: order.order.account.clone(),
         exchange: SMART.to_owned(),
-        side: named.side,
+        side: named.side.to_owned(),
         shares: shares.into(),
         price: named.price,
         perm_id: order.order.perm_id,

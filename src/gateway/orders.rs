@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
+use serde::{Deserialize, Serialize};
 
 use crate::exchange::MarketSource;
 use crate::market::Price;
@@ -17,15 +18,14 @@ use super::listing::find;
 use super::words::{WireContract, WireOrder, WireStatus};
 
 /// An order of a client.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClientOrder {
     pub contract: WireContract,
     pub order: WireOrder,
     pub order_ref: OrderRef,
     /// As the exchange holds them: a change may not touch them.
     pub legs: Vec<OrderLeg>,
-    /// What the client reads: `Submitted`, `Filled`, `Cancelled`, `Inactive`.
-    pub status: &'static str,
+    pub stage: Stage,
     pub filled: i64,
     pub quantity: i64,
     /// Sum of combos filled times their price, in the exchange's sign.
@@ -36,9 +36,35 @@ pub struct ClientOrder {
     pub ended_at: Option<crate::market::Timestamp>,
 }
 
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    Pending,
+    Submitted,
+    Filled,
+    Cancelled,
+    Inactive,
+}
+
+impl Stage {
+    /// What the client reads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PendingSubmit",
+            Self::Submitted => "Submitted",
+            Self::Filled => "Filled",
+            Self::Cancelled => "Cancelled",
+            Self::Inactive => "Inactive",
+        }
+    }
+}
+
 impl ClientOrder {
     pub fn is_final(&self) -> bool {
-        matches!(self.status, "Filled" | "Cancelled" | "Inactive")
+        match self.stage {
+            Stage::Filled | Stage::Cancelled | Stage::Inactive => true,
+            Stage::Pending | Stage::Submitted => false,
+        }
     }
 
     /// A price of the exchange as the client wrote its order.
@@ -51,7 +77,7 @@ impl ClientOrder {
             if self.filled > 0 { self.shown(self.paid / Decimal::from(self.filled)) } else { 0.0 };
         WireStatus {
             order_id: self.order.order_id,
-            status: self.status.to_owned(),
+            status: self.stage.as_str().to_owned(),
             filled: self.filled.into(),
             remaining: (self.quantity - self.filled).into(),
             average_price: average,
@@ -75,7 +101,28 @@ pub struct Orders {
     sent: u64,
 }
 
+/// What is kept of the book; what is looked up by is made anew.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptOrders {
+    all: Vec<ClientOrder>,
+    highest: BTreeMap<i32, i32>,
+    sent: u64,
+}
+
 impl Orders {
+    pub fn kept(&self) -> KeptOrders {
+        KeptOrders { all: self.all.clone(), highest: self.highest.clone(), sent: self.sent }
+    }
+
+    pub fn of_kept(kept: KeptOrders) -> Self {
+        let mut orders = Self { highest: kept.highest, sent: kept.sent, ..Self::default() };
+        for order in kept.all {
+            orders.add(order);
+        }
+        orders
+    }
+
     pub fn next_id(&self, client_id: i32) -> i32 {
         self.highest.get(&client_id).map_or(1, |highest| highest.saturating_add(1))
     }

@@ -23,6 +23,7 @@ use super::faults::{Edge, Fault, Script, notice};
 use super::frame::{FRAME_LENGTH_MAX, Frames};
 use super::handshake::{Hello, Protocol, Refusal, answer};
 use super::house::{Closing, Greeting, Hearing, House, SeatId, Ticks};
+use super::keeping::{Keeper, Kept};
 use super::traffic::Rules;
 
 /// How long a connection may take to say what it speaks.
@@ -91,6 +92,25 @@ impl Gateway {
     #[must_use]
     pub fn with_faults(self, script: Script) -> Self {
         Self { faults: Arc::new(script), ..self }
+    }
+
+    /// Keeps its state with a keeper, and goes on with what an earlier gateway kept there. The
+    /// exchange must be the one that was kept, resumed.
+    #[must_use]
+    pub fn keeping(self, keeper: Keeper, kept: Option<Kept>) -> Self {
+        {
+            let mut house = self.house();
+            house.keeper = Some(keeper);
+            if let Some(kept) = kept {
+                house.take_over(kept);
+            }
+        }
+        self
+    }
+
+    /// The id of its one account.
+    pub fn account(&self) -> String {
+        self.house().account.clone()
     }
 
     /// Reads the market behind the gateway: what it publishes and no client can ask for.

@@ -7,7 +7,7 @@ use crate::structures::{OrderRef, OrderRequest, Reject, WhatIf};
 use super::event::{Event, OrderView};
 use super::house::{House, SeatId};
 use super::listing::describe;
-use super::orders::{ClientOrder, refuse, request_of, sign_of};
+use super::orders::{ClientOrder, Stage, refuse, request_of, sign_of};
 use super::words::{WireContract, WireMargin, WireOrder, WireOrderState};
 
 impl House {
@@ -20,10 +20,16 @@ impl House {
         order.client_id = client_id;
         if order.what_if {
             self.orders.spend(client_id, order_id);
+            self.keep();
             let answer = self.what_if(&contract, &order);
             return self.told(seat, order_id, answer);
         }
-        let answer = if self.orders.of_client(client_id, order_id).is_some() {
+        if self.forgetful.is_some() {
+            self.keep();
+        }
+        let answer = if let Some(why) = &self.forgetful {
+            refuse(201, format!("Order rejected - reason:{why}"))
+        } else if self.orders.of_client(client_id, order_id).is_some() {
             self.modify((client_id, order_id), &contract, &order)
         } else if self.orders.is_spent(client_id, order_id) {
             refuse(103, "Duplicate order id")
@@ -77,7 +83,7 @@ impl House {
             order,
             order_ref,
             legs,
-            status: "PendingSubmit",
+            stage: Stage::Pending,
             filled: 0,
             quantity,
             paid: Decimal::ZERO,
@@ -109,12 +115,12 @@ impl House {
         let Some(known) = self.orders.of_client(client_id, order_id) else {
             return refuse(103, "Duplicate order id");
         };
-        let (order_ref, quantity, status) = (known.order_ref.clone(), known.quantity, known.status);
+        let (order_ref, quantity, status) = (known.order_ref.clone(), known.quantity, known.stage);
         let legs = known.legs.clone();
         match status {
-            "Filled" => return refuse(104, "Cannot modify a filled order."),
-            "Cancelled" | "Inactive" => return refuse(103, "Duplicate order id"),
-            _ => {}
+            Stage::Filled => return refuse(104, "Cannot modify a filled order."),
+            Stage::Cancelled | Stage::Inactive => return refuse(103, "Duplicate order id"),
+            Stage::Pending | Stage::Submitted => {}
         }
         let old_type = known.order.order_type.clone();
         let request = request_of(self.exchange.source(), contract, order, order_ref.clone())?;

@@ -5,10 +5,12 @@
 //! empty; the protocol's own marks for that (2147483647, the largest double, an empty text) end in
 //! the codecs.
 
+use serde::{Deserialize, Serialize};
+
 use rust_decimal::Decimal;
 
 /// A contract as a client describes it, or as the gateway does.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct WireContract {
     /// 0 where it is not known.
     pub con_id: i32,
@@ -31,7 +33,7 @@ pub struct WireContract {
 }
 
 /// One leg of a combo.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WireLeg {
     pub con_id: i32,
     /// At least 1.
@@ -42,7 +44,7 @@ pub struct WireLeg {
 }
 
 /// What an order asks for.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct WireOrder {
     pub order_id: i32,
     pub client_id: i32,
@@ -107,7 +109,7 @@ pub struct WireStatus {
 }
 
 /// One fill of one contract.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WireExecution {
     pub order_id: i32,
     pub exec_id: String,
@@ -116,7 +118,7 @@ pub struct WireExecution {
     pub account: String,
     pub exchange: String,
     /// `BOT` or `SLD`.
-    pub side: &'static str,
+    pub side: String,
     pub shares: Decimal,
     pub price: f64,
     pub perm_id: i64,

@@ -173,7 +173,7 @@ impl SecurityKind {
 }
 
 /// A listed option.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptionContract {
     pub conid: ConId,
     /// 21-character OSI symbol.
@@ -196,7 +196,7 @@ pub struct OptionContract {
 }
 
 /// A listed future of an equity index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FutureContract {
     pub conid: ConId,
     /// Root: ES, MES, NQ, MNQ, RTY, M2K.
@@ -214,7 +214,7 @@ pub struct FutureContract {
 }
 
 /// Anything the desk can hold or look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Instrument {
     Stock(StockContract),
     Index(StockContract),
@@ -259,7 +259,7 @@ impl Instrument {
 }
 
 /// A stock, ETF or index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockContract {
     pub conid: ConId,
     pub symbol: Symbol,

@@ -4,6 +4,7 @@
 //! (positive ratio bought, negative sold), and the limit is signed: a credit is negative. Every
 //! order is a DAY order.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,7 +14,7 @@ use crate::market::{ConId, Price, Timestamp, Usd};
 pub const ORDER_REF_LENGTH_MAX: usize = 40;
 
 /// What an order is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Purpose {
     Open,
     Close,
@@ -51,7 +52,8 @@ impl FromStr for Purpose {
 
 /// `<decision_id>.<purpose>.<n>`: derived from what the order means, so that the same decision
 /// acted on twice yields the same reference. `n` counts re-decisions.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct OrderRef {
     text: String,
     purpose: Purpose,
@@ -82,6 +84,20 @@ impl OrderRef {
     }
 }
 
+impl From<OrderRef> for String {
+    fn from(order_ref: OrderRef) -> Self {
+        order_ref.text
+    }
+}
+
+impl TryFrom<String> for OrderRef {
+    type Error = InvalidOrderRef;
+
+    fn try_from(text: String) -> Result<Self, InvalidOrderRef> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for OrderRef {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.text)
@@ -104,7 +120,7 @@ impl FromStr for OrderRef {
 }
 
 /// One leg as it is to be traded, per combo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OrderLeg {
     pub conid: ConId,
     /// Positive is bought, negative sold; never 0.
@@ -112,7 +128,7 @@ pub struct OrderLeg {
 }
 
 /// How the price is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderType {
     /// Worst acceptable net price per share, credit negative.
     Limit(Price),
@@ -129,7 +145,7 @@ impl OrderType {
 }
 
 /// A plain order: BUY `quantity` combos of `legs`, DAY, guaranteed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRequest {
     pub order_ref: OrderRef,
     /// One leg for a single instrument, up to four for a combo; sorted by contract id.
@@ -213,7 +229,7 @@ pub struct OrderEvent {
 }
 
 /// What moved a position or cash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExecutionKind {
     Trade,
     /// A short option was assigned; the stock comes as a `Delivery` of the same group.
@@ -248,7 +264,7 @@ impl ExecutionKind {
 }
 
 /// One movement of one contract, or of cash alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {
     pub exec_id: String,
     /// `None` for what no order of ours caused.

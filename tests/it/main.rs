@@ -28,6 +28,8 @@ mod homes;
 mod recorded;
 /// Each exit rule closes a position in a named scenario.
 mod scenarios;
+/// The server over the socket: an hour at the open, one at the close, stopped and killed.
+mod served;
 /// Every model against the rows written beside it.
 mod sql_models;
 /// Sizes, bans, names, and lists that equal folders.

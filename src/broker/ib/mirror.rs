@@ -34,6 +34,8 @@ pub struct Mirror {
     pub ticks: BTreeMap<ConId, Ticks>,
     /// Options whose quotes the desk asks for.
     pub watched: BTreeMap<Symbol, Vec<ConId>>,
+    /// Counts how often the broker has lost its streams: a line of an earlier count is dead.
+    pub epoch: u64,
     /// Events that belong to the account as it was last read.
     pub sealed: Vec<BrokerEvent>,
     /// Contracts that the broker denies market data for, with its reason.
@@ -87,6 +89,7 @@ impl Mirror {
             listing: Listing::default(),
             ticks: BTreeMap::new(),
             watched: BTreeMap::new(),
+            epoch: 0,
             sealed: Vec::new(),
             denied: BTreeMap::new(),
         }

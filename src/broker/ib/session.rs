@@ -7,7 +7,9 @@ use futures::StreamExt as _;
 use ibapi::Notice;
 use ibapi::accounts::types::AccountId;
 use ibapi::orders::{ExecutionFilter, Executions, OrderUpdate, Orders};
-use ibapi::prelude::{AccountUpdate, Client, PositionUpdate, Subscription, SubscriptionItem};
+use ibapi::prelude::{
+    AccountUpdate, Client, NoticeStream, PositionUpdate, Subscription, SubscriptionItem,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -53,19 +55,35 @@ impl Link {
             Ok(updates) => updates,
             Err(lost) => return lost,
         };
-        loop {
-            match Box::pin(self.stage(client, &mut updates, commands)).await {
-                Stage::Lost(lost) => return lost,
-                Stage::Restored => tracing::info!("broker: restored; everything is asked again"),
+        let mut notices = match client.notice_stream() {
+            Ok(notices) => notices,
+            Err(error) => return Lost(format!("no notices: {error}")),
+        };
+        let quotes = std::pin::pin!(self.quote(client));
+        let stages = async {
+            loop {
+                let stage = self.stage(client, &mut updates, (&mut notices, commands));
+                match Box::pin(stage).await {
+                    Stage::Lost(lost) => return lost,
+                    Stage::Restored => tracing::info!("broker: restored, all is asked again"),
+                }
             }
-        }
+        };
+        let lost = tokio::select! {
+            lost = quotes => lost,
+            lost = stages => lost,
+        };
+        // Before the open lines are dropped: a hundred cancels at once would break the broker's
+        // rule, and a socket that is closed needs none.
+        client.disconnect().await;
+        lost
     }
 
     async fn stage(
         &self,
         client: &Client,
         updates: &mut Updates,
-        commands: &mut mpsc::Receiver<Command>,
+        (notices, commands): (&mut NoticeStream, &mut mpsc::Receiver<Command>),
     ) -> Stage {
         if let Err(lost) = self.catch_up(client, updates).await {
             return Stage::Lost(lost);
@@ -73,9 +91,8 @@ impl Link {
         self.mirror().standing = Standing::Connected;
         tokio::select! {
             lost = self.trade(client, updates, commands) => Stage::Lost(lost),
-            stage = self.listen(client) => stage,
+            stage = self.listen(notices) => stage,
             lost = self.beat(client) => Stage::Lost(lost),
-            lost = self.quote(client) => Stage::Lost(lost),
         }
     }
 
@@ -317,11 +334,7 @@ impl Link {
     }
 
     /// What the broker says of itself.
-    async fn listen(&self, client: &Client) -> Stage {
-        let mut notices = match client.notice_stream() {
-            Ok(notices) => notices,
-            Err(error) => return Stage::Lost(Lost(format!("no notices: {error}"))),
-        };
+    async fn listen(&self, notices: &mut NoticeStream) -> Stage {
         while let Some(notice) = notices.next().await {
             let line = policy(notice.code);
             let said = &notice.message;
@@ -338,9 +351,11 @@ impl Link {
                     let now = self.clock.now();
                     self.mirror().standing = Standing::Away(now, said.clone());
                 }
-                OnConnection::Restored | OnConnection::RestoredWithoutStreams => {
+                OnConnection::RestoredWithoutStreams => {
+                    self.mirror().epoch += 1;
                     return Stage::Restored;
                 }
+                OnConnection::Restored => return Stage::Restored,
                 OnConnection::Closing => return Stage::Lost(Lost(said.clone())),
                 OnConnection::Nothing
                 | OnConnection::DataInterrupted

@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const GLANCE: Duration = Duration::from_secs(3);
 /// A line that has been silent for so long, on the desk's clock, is opened anew: a market that
 /// stands still answers with its standing quote, one that is broken does not.
-const SILENCE: TimeDelta = TimeDelta::seconds(60);
+const SILENCE: TimeDelta = TimeDelta::seconds(120);
 /// Lines opened at one look.
 const OPENED_AT_ONCE: usize = 10;
 /// Open interest of calls and puts.
@@ -101,8 +101,11 @@ impl Link {
     }
 
     /// Whether an open line is still wanted for good.
-    fn stays(&self, conid: ConId) -> bool {
+    fn stays(&self, conid: ConId, epoch: u64) -> bool {
         let mirror = self.mirror();
+        if mirror.epoch != epoch {
+            return false;
+        }
         let (pinned, rotating) = (mirror.pinned(), mirror.rotating());
         pinned.contains(&conid)
             || (pinned.len() + rotating.len() <= self.universe.lines && rotating.contains(&conid))
@@ -110,7 +113,7 @@ impl Link {
 
     /// One market data line, from its opening to its end.
     async fn line(&self, client: &Client, conid: ConId, tenure: Tenure) -> Left {
-        let (contract, kind) = {
+        let (contract, kind, epoch) = {
             let mut mirror = self.mirror();
             let Some(instrument) = mirror.listing.instruments.get(&conid) else {
                 return Left::Denied("the broker has not described it".to_owned());
@@ -120,7 +123,7 @@ impl Link {
             };
             let kind = instrument.kind();
             mirror.ticks.entry(conid).or_default().reopen();
-            (contract, kind)
+            (contract, kind, mirror.epoch)
         };
         self.pacer.leave(Priority::Data).await;
         let asked = client.market_data(&contract);
@@ -160,7 +163,7 @@ impl Link {
                 (Ok(Some(Err(error))), _) => break Left::Lost(Lost(error.to_string())),
                 (Ok(None), _) | (Err(_), Tenure::Glance) => break Left::Done,
                 (Err(_), Tenure::Stays) => {
-                    if !self.stays(conid) || self.is_silent(conid) {
+                    if !self.stays(conid, epoch) || self.is_silent(conid) {
                         break Left::Done;
                     }
                 }

@@ -357,7 +357,7 @@ fn execution_from(execution: &WireExecution) -> schema::Execution {
         time: some(&execution.time),
         acct_number: some(&execution.account),
         exchange: some(&execution.exchange),
-        side: some(execution.side),
+        side: some(&execution.side),
         shares: Some(execution.shares.to_string()),
         price: Some(execution.price),
         perm_id: Some(execution.perm_id),

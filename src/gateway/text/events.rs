@@ -229,7 +229,7 @@ fn execution_line(
         .add(&execution.time)
         .add(&execution.account)
         .add(&execution.exchange)
-        .add(execution.side)
+        .add(&execution.side)
         .add(execution.shares)
         .add(execution.price)
         .add(execution.perm_id)

@@ -1,0 +1,118 @@
+//! What outlives the gateway, given a folder: positions, cash, orders, fills, and ids that never go
+//! back.
+//!
+//! Invariant: what a client has been told is in the file. The file is written whole or not at all,
+//! before the news goes out.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::exchange::ExchangeState;
+
+use super::house::House;
+use super::news::Fill;
+use super::orders::{KeptOrders, Orders};
+
+/// The file's name in its folder.
+const FILE: &str = "gateway.json";
+
+/// Everything that is kept. `market` is the owner's mark of the market that this account trades:
+/// another one would give its positions other prices.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    pub market: String,
+    pub exchange: ExchangeState,
+    orders: KeptOrders,
+    fills: Vec<Fill>,
+}
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    #[error("{} cannot be read or written: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{} is damaged, or of another version: {source}", path.display())]
+    Damaged { path: PathBuf, source: serde_json::Error },
+    #[error(
+        "{} belongs to the market {found}, not to {wanted}; name another folder, or that market",
+        path.display()
+    )]
+    OtherMarket { path: PathBuf, found: String, wanted: String },
+}
+
+/// Keeps a gateway's state in a folder.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    path: PathBuf,
+    market: String,
+}
+
+impl Keeper {
+    /// The folder is made where there is none.
+    pub fn of(folder: &Path, market: &str) -> Result<Self, KeepError> {
+        let path = folder.join(FILE);
+        std::fs::create_dir_all(folder)
+            .map_err(|source| KeepError::Io { path: path.clone(), source })?;
+        Ok(Self { path, market: market.to_owned() })
+    }
+
+    /// What an earlier gateway left; nothing in a new folder.
+    pub fn read(&self) -> Result<Option<Kept>, KeepError> {
+        let path = self.path.clone();
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(KeepError::Io { path, source }),
+        };
+        let kept: Kept = serde_json::from_str(&text)
+            .map_err(|source| KeepError::Damaged { path: path.clone(), source })?;
+        if kept.market != self.market {
+            let (found, wanted) = (kept.market, self.market.clone());
+            return Err(KeepError::OtherMarket { path, found, wanted });
+        }
+        Ok(Some(kept))
+    }
+
+    fn write(&self, kept: &Kept) -> Result<(), KeepError> {
+        let beside = self.path.with_extension("new");
+        let text = serde_json::to_vec(kept)
+            .map_err(|source| KeepError::Damaged { path: self.path.clone(), source })?;
+        let whole = || -> std::io::Result<()> {
+            let mut file = File::create(&beside)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            std::fs::rename(&beside, &self.path)
+        };
+        whole().map_err(|source| KeepError::Io { path: self.path.clone(), source })
+    }
+}
+
+impl House {
+    /// Takes over the orders and fills of an earlier house; its exchange is resumed already.
+    pub(super) fn take_over(&mut self, kept: Kept) {
+        self.orders = Orders::of_kept(kept.orders);
+        self.fills = kept.fills;
+    }
+
+    /// Writes what is about to be told. A house that cannot keep its state takes no orders.
+    pub(super) fn keep(&mut self) {
+        let Some(keeper) = &self.keeper else { return };
+        let kept = Kept {
+            market: keeper.market.clone(),
+            exchange: self.exchange.state(),
+            orders: self.orders.kept(),
+            fills: self.fills.clone(),
+        };
+        match keeper.write(&kept) {
+            Ok(()) => self.forgetful = None,
+            Err(error) => {
+                tracing::error!("the gateway's state is not kept: {error}");
+                self.forgetful = Some(error.to_string());
+            }
+        }
+    }
+}

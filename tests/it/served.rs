@@ -1,0 +1,178 @@
+//! The server over the socket: the built binary with its embedded gateway, as an operator runs it.
+//!
+//! Time runs as fast as this machine lets it, so nothing here says when something happens; what is
+//! asserted holds whenever the server is stopped.
+
+#![cfg(test)]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use deltadesk::desk::files::shipped;
+use toml::Value;
+
+use crate::homes::{ask, binary, lay_out};
+
+/// One symbol and some eighty contracts, all of which fit in the lines of an account. Entries need
+/// no edge and go to natural, and every exit is due at once, so that an hour sees whole lives.
+fn lay_out_quick(home: &Path) {
+    let changes = [
+        ("universe", "symbols", Value::from(vec!["SPY"])),
+        ("universe", "dte_targets", Value::from(vec![30, 45])),
+        ("universe", "strike_spacing_ratio", Value::from(0.006)),
+        ("universe", "put_below_spot_ratio", Value::from(0.13)),
+        ("universe", "call_above_spot_ratio", Value::from(0.08)),
+        ("entries.iron_condor", "budget_ratio", Value::from(1.0)),
+        ("entries.put_credit_spread", "budget_ratio", Value::from(1.0)),
+        ("entries.iron_condor", "edge_cost_ratio_min", Value::from(-1_000.0)),
+        ("entries.put_credit_spread", "edge_cost_ratio_min", Value::from(-1_000.0)),
+        ("rules.time_exit", "days_min", Value::from(60)),
+        ("work", "refused_entry_rest_minutes", Value::from(5)),
+    ];
+    lay_out(home, &changes);
+    std::fs::write(home.join("jobs.toml"), &shipped()["jobs.toml"]).unwrap();
+}
+
+/// A server that runs, and what it has printed.
+pub struct Served {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+    pub said: Vec<String>,
+}
+
+impl Served {
+    pub fn start(home: &Path, arguments: &[&str]) -> Self {
+        let path = home.display().to_string();
+        let mut child = binary(&[&["serve", "--home", &path], arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, lines, said: Vec::new() }
+    }
+
+    /// Listens until enough has been said, or for so long.
+    pub fn listen(&mut self, within: Duration, enough: impl Fn(&[String]) -> bool) {
+        let until = deltadesk::market::clock::Stopwatch::start();
+        while !enough(&self.said) {
+            let left = within.saturating_sub(Duration::from_secs_f64(until.elapsed_seconds()));
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.said.push(line),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// SIGTERM: it must end by itself, with status 0.
+    pub fn stop(mut self) -> Vec<String> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        self.said.extend(self.lines.iter());
+        assert!(status.success(), "{status}\n{}", self.said.join("\n"));
+        self.said
+    }
+
+    /// SIGKILL, in the middle of whatever it does.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.said.extend(self.lines.iter());
+        self.said
+    }
+}
+
+/// What must hold of a served home whenever its server has stopped.
+pub fn sound(home: &Path, said: &[String]) {
+    let all = said.join("\n");
+    let last = ask(
+        home,
+        "select difference from ops.reconciliation order by reconciliation_seq desc limit 1",
+    );
+    assert_eq!(last.trim(), "clean", "{all}");
+    let uncovered = ask(
+        home,
+        "select strategy_id from (
+            select strategy_id, conid, option_right, quantity, row_number() over (
+                partition by strategy_id, conid order by change_seq desc) as newest
+            from ops.strategy_legs) as legs
+         where newest = 1 group by strategy_id, option_right having sum(quantity) < 0",
+    );
+    assert_eq!(uncovered, "", "a short leg without its long one\n{all}");
+    let twice = ask(
+        home,
+        "select order_ref from ops.orders where state = 'sent' group by order_ref
+         having count(distinct perm_id) > 1",
+    );
+    assert_eq!(twice, "", "an order that was sent twice\n{all}");
+}
+
+fn count(home: &Path, sql: &str) -> i64 {
+    ask(home, sql).trim().parse().unwrap()
+}
+
+fn ended(said: &[String], purpose: &str) -> usize {
+    let part = format!(".{purpose}.");
+    said.iter().filter(|line| line.contains(&part) && line.contains(": filled")).count()
+}
+
+/// A window of a session: served until strategies have been opened and closed, or for as long as
+/// the window lasts.
+fn window(from: &str, lasts: Duration) {
+    let home = tempfile::tempdir().unwrap();
+    lay_out_quick(home.path());
+    let mut served = Served::start(home.path(), &["--speed", "60", "--from", from]);
+    served.listen(lasts, |said| ended(said, "open") > 0 && ended(said, "close") > 0);
+    let said = served.stop();
+    let all = said.join("\n");
+    sound(home.path(), &said);
+    let chains = count(home.path(), "select count(*) from bronze.option_quotes");
+    assert!(chains >= 80, "{chains} quotes\n{all}");
+    let opened = ask(home.path(), "select distinct strategy_id from ops.strategies");
+    assert!(!opened.is_empty(), "nothing was opened\n{all}");
+    let closed =
+        ask(home.path(), "select distinct close_rule from ops.strategies where state = 'closed'");
+    assert_eq!(closed.trim(), "time_exit", "{all}");
+}
+
+#[test]
+fn around_the_open_strategies_live_and_die_by_rules_over_the_socket() {
+    window("2026-03-02T14:25:00Z", Duration::from_mins(4));
+}
+
+#[test]
+fn around_the_close_strategies_live_and_die_by_rules_over_the_socket() {
+    window("2026-03-02T18:55:00Z", Duration::from_mins(4));
+}
+
+#[test]
+fn killed_with_orders_in_flight_a_server_goes_on_and_counts_nothing_twice() {
+    let home = tempfile::tempdir().unwrap();
+    lay_out_quick(home.path());
+    let arguments = ["--speed", "60", "--from", "2026-03-02T14:25:00Z"];
+    let mut told = Vec::new();
+    for kill in 0..2 {
+        let mut served = Served::start(home.path(), &arguments);
+        // The first kill hits an order at work, the second whatever a filled one leads to.
+        served.listen(Duration::from_mins(3), |said| match kill {
+            0 => said.iter().any(|line| line.contains(": sent,")),
+            _ => ended(said, "open") + ended(said, "close") > 0,
+        });
+        told.extend(served.kill());
+    }
+    let mut served = Served::start(home.path(), &arguments);
+    served.listen(Duration::from_mins(2), |said| ended(said, "close") > 0);
+    told.extend(served.stop());
+    sound(home.path(), &told);
+    let executed = "select count(*) - count(distinct exec_id) from silver.fills";
+    assert_eq!(count(home.path(), executed), 0, "{}", told.join("\n"));
+}
