@@ -56,6 +56,17 @@ pub trait Broker {
 pub enum BrokerEvent {
     Order(OrderEvent),
     Execution(Execution),
+    /// Orders, quotes and the account were not heard for a while; what happened meanwhile has been
+    /// asked for since.
+    Gap(Gap),
+}
+
+/// A time without the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub from: Timestamp,
+    pub until: Timestamp,
+    pub reason: String,
 }
 
 /// A quote with the instant at which it reached the desk.

@@ -94,7 +94,7 @@ impl IbBroker {
     /// Starts connecting; what is asked before there is a connection is answered with why.
     pub fn start(parts: IbParts, handle: &Handle) -> Self {
         let IbParts { endpoint, universe, bounds, calendar, clock, reference } = parts;
-        let mirror = Arc::new(Mutex::new(Mirror::away(clock.now())));
+        let mirror = Arc::new(Mutex::new(Mirror::starting()));
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let link = Link {
             endpoint,
@@ -148,6 +148,7 @@ impl IbBroker {
     /// One line on the connection, for people.
     pub fn standing(&self) -> String {
         match &self.mirror().standing {
+            Standing::Starting(why) => why.clone(),
             Standing::Connected => "connected".to_owned(),
             Standing::Away(since, why) => format!("{why} (since {since})"),
         }
@@ -207,8 +208,9 @@ impl Broker for IbBroker {
 
     fn account(&self) -> Result<AccountSnapshot, BrokerError> {
         let mirror = self.mirror();
-        if let Standing::Away(since, why) = &mirror.standing {
-            return Err(BrokerError::NoAnswer(format!("{why}, since {since}")));
+        if mirror.standing != Standing::Connected {
+            drop(mirror);
+            return Err(BrokerError::NoAnswer(self.standing()));
         }
         let account = mirror.account.clone().ok_or_else(|| {
             BrokerError::NoAnswer("the broker gives no complete account".to_owned())

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 /// What can go wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Every connection is closed; while it lasts, new ones are closed at once, as in a restart.
@@ -27,6 +27,39 @@ pub enum Fault {
     ConnectivityLost,
     /// 1100 when it begins, 1101 when it ends: every stream of market data is gone.
     ConnectivityAndDataLost,
+    /// Another session of the same user has the market data: streams end with 10197.
+    CompetingSession,
+    /// What happens to orders is told twice.
+    NewsTwice,
+    /// What happens to orders is told backwards: commissions before executions, states before both.
+    NewsBackwards,
+    /// Executions are not told; who asks for them gets them.
+    ExecutionsWithheld,
+    /// Each order taken is answered with codes that sound like a refusal, and lives.
+    AlarmingCodes,
+    /// Every order is refused with 201.
+    OrdersRefused,
+}
+
+impl Fault {
+    /// All there are.
+    pub const ALL: [Self; 15] = [
+        Self::Drop,
+        Self::HalfOpen,
+        Self::AcceptWithoutHandshake,
+        Self::HandshakeWithoutIds,
+        Self::Fragments,
+        Self::StaleData,
+        Self::FarmDown,
+        Self::ConnectivityLost,
+        Self::ConnectivityAndDataLost,
+        Self::CompetingSession,
+        Self::NewsTwice,
+        Self::NewsBackwards,
+        Self::ExecutionsWithheld,
+        Self::AlarmingCodes,
+        Self::OrdersRefused,
+    ];
 }
 
 /// One line of a script.
@@ -143,7 +176,13 @@ pub fn notice(fault: Fault, edge: Edge) -> Option<(i32, &'static str)> {
             | Fault::AcceptWithoutHandshake
             | Fault::HandshakeWithoutIds
             | Fault::Fragments
-            | Fault::StaleData,
+            | Fault::StaleData
+            | Fault::CompetingSession
+            | Fault::NewsTwice
+            | Fault::NewsBackwards
+            | Fault::ExecutionsWithheld
+            | Fault::AlarmingCodes
+            | Fault::OrdersRefused,
             Edge::Begins | Edge::Ends,
         ) => None,
     }

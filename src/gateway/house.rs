@@ -11,6 +11,7 @@ use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp};
 
 use super::event::Event;
+use super::faults::Fault;
 use super::keeping::Keeper;
 use super::news::Fill;
 use super::orders::Orders;
@@ -67,6 +68,9 @@ pub enum Hearing {
     Dropped,
 }
 
+/// What ends a stream while another session of the user has the data.
+pub(super) const COMPETING: (i32, &str) = (10_197, "No market data during competing live session");
+
 /// Messages that may wait for a client before it is given up.
 pub const OUTBOX: usize = 65_536;
 
@@ -81,6 +85,8 @@ pub struct House {
     pub(super) keeper: Option<Keeper>,
     /// Why the state is not kept, though it should be.
     pub(super) forgetful: Option<String>,
+    /// What the script of faults holds now.
+    pub(super) faults: BTreeSet<Fault>,
     /// What is told once it is kept.
     pub(super) held: Option<Vec<(SeatId, Event)>>,
     traffic: Traffic,
@@ -102,6 +108,7 @@ impl House {
             rules,
             keeper: None,
             forgetful: None,
+            faults: BTreeSet::new(),
             held: None,
             traffic: Traffic::default(),
             greeting: Greeting::Whole,
@@ -158,6 +165,19 @@ impl House {
     pub fn tell_all(&mut self, code: i32, message: &str) {
         for seat in self.seats_that(|seat| seat.client_id.is_some()) {
             self.error(seat, (-1, code), message);
+        }
+    }
+
+    /// Another session takes the market data: every stream ends with its reason.
+    pub fn end_streams(&mut self) {
+        let lines: Vec<(SeatId, i32)> = self
+            .seats
+            .iter()
+            .flat_map(|(id, seat)| seat.lines.keys().map(|req_id| (*id, *req_id)))
+            .collect();
+        self.lose_streams();
+        for (seat, req_id) in lines {
+            self.error(seat, (req_id, COMPETING.0), COMPETING.1);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What comes of orders, told to whom it concerns, and told again to those who ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDateTime;
 use rust_decimal::Decimal;
@@ -11,6 +11,7 @@ use crate::market::Timestamp;
 use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
 
 use super::event::{Event, OrderView};
+use super::faults::Fault;
 use super::house::{House, SeatId};
 use super::listing::{SMART, describe, wire_id};
 use super::orders::{ClientOrder, Stage};
@@ -88,7 +89,8 @@ impl House {
         self.held = Some(Vec::new());
         self.take_news(news);
         self.keep();
-        for (seat, event) in self.held.take().unwrap_or_default() {
+        let held = self.held.take().unwrap_or_default();
+        for (seat, event) in distorted(held, &self.faults) {
             self.send(seat, event);
         }
     }
@@ -268,6 +270,22 @@ fn whole_of(order: &ClientOrder, executions: &[Execution]) -> Whole {
         .sum();
     let price = if quantity > 0 { paid / Decimal::from(quantity) } else { Decimal::ZERO };
     Whole { quantity, price }
+}
+
+/// News as a faulty gateway tells it.
+fn distorted(mut news: Vec<(SeatId, Event)>, faults: &BTreeSet<Fault>) -> Vec<(SeatId, Event)> {
+    if faults.contains(&Fault::ExecutionsWithheld) {
+        news.retain(|(_, event)| {
+            !matches!(event, Event::Execution { .. } | Event::Commission { .. })
+        });
+    }
+    if faults.contains(&Fault::NewsBackwards) {
+        news.reverse();
+    }
+    if faults.contains(&Fault::NewsTwice) {
+        news = news.into_iter().flat_map(|one| [one.clone(), one]).collect();
+    }
+    news
 }
 
 /// What tells one execution of an order from another.

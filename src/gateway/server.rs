@@ -167,10 +167,14 @@ impl Gateway {
         };
         let mut house = self.house();
         house.set_weather(greeting, ticks);
+        house.faults = Fault::ALL.into_iter().filter(|fault| holds(*fault)).collect();
         for (fault, edge) in self.faults.edges(last, at) {
             tracing::info!(?fault, ?edge, "fault");
             if (fault, edge) == (Fault::ConnectivityAndDataLost, Edge::Ends) {
                 house.lose_streams();
+            }
+            if (fault, edge) == (Fault::CompetingSession, Edge::Begins) {
+                house.end_streams();
             }
             if let Some((code, message)) = notice(fault, edge) {
                 house.tell_all(code, message);

@@ -5,7 +5,8 @@ use rust_decimal::Decimal;
 use crate::market::{Instrument, Price};
 
 use super::event::{Computation, Event};
-use super::house::{House, SeatId};
+use super::faults::Fault;
+use super::house::{COMPETING, House, SeatId};
 use super::listing::{details, find, underlying};
 use super::request::MarketDataKind;
 use super::words::WireContract;
@@ -52,6 +53,10 @@ impl House {
             self.error(seat, (req_id, 200), said);
             return;
         };
+        if self.faults.contains(&Fault::CompetingSession) {
+            self.error(seat, (req_id, COMPETING.0), COMPETING.1);
+            return;
+        }
         let lines: usize = self.seats.values().map(|seat| seat.lines.len()).sum();
         if lines >= self.rules.lines && kind == MarketDataKind::Stream {
             self.error(seat, (req_id, 101), "Max number of tickers has been reached");

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use crate::structures::{OrderRef, OrderRequest, Reject, WhatIf};
 
 use super::event::{Event, OrderView};
+use super::faults::Fault;
 use super::house::{House, SeatId};
 use super::listing::describe;
 use super::orders::{ClientOrder, Stage, refuse, request_of, sign_of};
@@ -27,16 +28,33 @@ impl House {
         if self.forgetful.is_some() {
             self.keep();
         }
-        let answer = if let Some(why) = &self.forgetful {
+        let answer = if self.faults.contains(&Fault::OrdersRefused) {
+            refuse(201, "Order rejected - reason:the script of faults refuses every order")
+        } else if let Some(why) = &self.forgetful {
             refuse(201, format!("Order rejected - reason:{why}"))
         } else if self.orders.of_client(client_id, order_id).is_some() {
             self.modify((client_id, order_id), &contract, &order)
         } else if self.orders.is_spent(client_id, order_id) {
             refuse(103, "Duplicate order id")
         } else {
-            self.submit(&contract, order)
+            let taken = self.submit(&contract, order);
+            if taken.is_ok() && self.faults.contains(&Fault::AlarmingCodes) {
+                self.alarm(seat, order_id);
+            }
+            taken
         };
         self.told(seat, order_id, answer.map(|()| None));
+    }
+
+    /// Codes that a client may take for the order's end, though it lives.
+    fn alarm(&mut self, seat: SeatId, order_id: i32) {
+        for (code, said) in [
+            (10_349, "Order TIF was set to DAY based on order preset."),
+            (404, "Order held while securities are located."),
+            (399, "Order Message:\nWarning: your order will be looked at by a person."),
+        ] {
+            self.error(seat, (order_id, code), said);
+        }
     }
 
     fn told(&mut self, seat: SeatId, id: i32, answer: Result<Option<Event>, Reject>) {

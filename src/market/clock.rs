@@ -62,6 +62,10 @@ impl Stopwatch {
         Self { started: std::time::Instant::now() }
     }
 
+    pub fn elapsed(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
     pub fn elapsed_seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }

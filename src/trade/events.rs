@@ -1,6 +1,6 @@
 //! The broker's news: into bronze as it came, into the journal as what it means.
 
-use crate::broker::{Broker, BrokerEvent, Feed};
+use crate::broker::{Broker, BrokerEvent, Feed, Gap};
 use crate::journal::{Applied, JournalError};
 use crate::lake::{Cell, TableName};
 use crate::pipeline::StepContext;
@@ -58,6 +58,7 @@ impl<B: Broker + Feed> Trader<B> {
                     orders.push(self.order_cells(event, context));
                     self.hear(event)?;
                 }
+                BrokerEvent::Gap(gap) => self.note_gap(gap)?,
                 BrokerEvent::Execution(execution) => {
                     executions.push(self.execution_cells(execution, context));
                     if self.apply(execution)? != Applied::Known {
@@ -86,6 +87,19 @@ impl<B: Broker + Feed> Trader<B> {
             }
             answer => Ok(answer?),
         }
+    }
+
+    fn note_gap(&self, gap: &Gap) -> anyhow::Result<()> {
+        let alert = Alert {
+            id: format!("gap-{}", gap.from.timestamp_micros()),
+            severity: "warning",
+            subject: "the broker was away",
+            message: format!(
+                "from {} until {}: {}; orders, executions and positions have been read again",
+                gap.from, gap.until, gap.reason
+            ),
+        };
+        self.alert(&alert, gap.until)
     }
 
     fn apply(&self, execution: &Execution) -> anyhow::Result<Applied> {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use deltadesk::desk::paper_gateway::exchange_at_open;
+use deltadesk::desk::paper_gateway::{AtOpen, exchange_at_open, gateway_at_open};
 use deltadesk::gateway::{Gateway, Rules, Script, Speed};
 use futures::StreamExt as _;
 use ibapi::orders::{Executions, OrderStatusKind, order_builder};
@@ -40,6 +40,18 @@ pub async fn gateway_with(speed: f64, rules: Rules, script: &str) -> Running {
         gateway.serve(listener).await.unwrap();
     });
     Running { address, _serving: serving }
+}
+
+/// One that keeps its account in a folder.
+async fn gateway_kept_in(folder: &std::path::Path, seed: u64) -> anyhow::Result<Running> {
+    let home = tempfile::tempdir()?;
+    let at = AtOpen { home: home.path(), seed, session: "2026-03-02".parse()? };
+    let gateway = gateway_at_open(at, Some(folder), (Speed(20.0), Rules::unpaced()))?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { gateway.serve(listener).await.unwrap() });
+    Ok(Running { address, _serving: serving })
 }
 
 pub async fn connect(address: &str, client_id: i32) -> Result<Client, Error> {
@@ -308,4 +320,53 @@ async fn daily_bars_are_those_of_the_market_and_others_are_refused() {
     assert!(bars.iter().all(|bar| bar.low > 0.0 && bar.low <= bar.close && bar.close <= bar.high));
     let refused = history(HistoricalBarSize::Min).await.err().unwrap().to_string();
     assert!(refused.contains("162"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_in_a_folder_outlives_its_gateway_and_ids_never_go_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = gateway_kept_in(folder.path(), 1).await.unwrap();
+    let client = connect(&running.address, 7).await.unwrap();
+    let [(put, quote), _] = puts(&client).await;
+    let mut updates = client.order_update_stream().await.unwrap().filter_data();
+    // One that fills, and one that rests.
+    let prices = [quote.ask.unwrap() * 1.05, quote.bid.unwrap() * 0.5];
+    for price in prices {
+        let limit = (price * 100.0).round() / 100.0;
+        let order = order_builder::limit_order(Action::Buy, 1.0, limit);
+        client.submit_order(client.next_order_id(), &put, &order).await.unwrap();
+    }
+    let filled = timeout(BOUND, async {
+        while let Some(update) = updates.next().await {
+            if let OrderUpdate::OrderStatus(status) = update.unwrap()
+                && status.status == OrderStatusKind::Filled
+            {
+                return;
+            }
+        }
+    });
+    filled.await.expect("filled in time");
+    let what_if = order_builder::limit_order(Action::Buy, 1.0, 0.5);
+    let margin = client.order(&put).buy(what_if.total_quantity).limit(0.5).analyze();
+    timeout(BOUND, margin).await.unwrap().unwrap();
+    let next = client.next_valid_order_id().await.unwrap();
+    let before = account_of(&client).await;
+    let open = client.all_open_orders().await.unwrap().filter_data().collect().await;
+    let open = perm_ids(open);
+    assert_eq!((before.positions.len(), open.len()), (1, 1));
+    drop((client, running));
+
+    let running = gateway_kept_in(folder.path(), 1).await.unwrap();
+    let client = connect(&running.address, 7).await.unwrap();
+    assert_eq!(before, account_of(&client).await, "the same account");
+    let still = client.all_open_orders().await.unwrap().filter_data().collect().await;
+    assert_eq!(perm_ids(still), open);
+    assert_eq!(client.next_valid_order_id().await.unwrap(), next);
+    drop((client, running));
+
+    let other = gateway_kept_in(folder.path(), 2).await.err().unwrap().to_string();
+    assert!(other.contains("seed 1") && other.contains("seed 2"), "{other}");
+    std::fs::write(folder.path().join("gateway.json"), "{\"market\":").unwrap();
+    let damaged = gateway_kept_in(folder.path(), 1).await.err().unwrap().to_string();
+    assert!(damaged.contains("gateway.json is damaged"), "{damaged}");
 }

@@ -5,12 +5,14 @@
 
 #![cfg(test)]
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use deltadesk::desk::files::shipped;
+use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use toml::Value;
 
 use crate::homes::{ask, binary, lay_out};
@@ -64,7 +66,7 @@ impl Served {
     pub fn listen(&mut self, within: Duration, enough: impl Fn(&[String]) -> bool) {
         let until = deltadesk::market::clock::Stopwatch::start();
         while !enough(&self.said) {
-            let left = within.saturating_sub(Duration::from_secs_f64(until.elapsed_seconds()));
+            let left = within.saturating_sub(until.elapsed());
             match self.lines.recv_timeout(left) {
                 Ok(line) => self.said.push(line),
                 Err(_) => return,
@@ -175,4 +177,108 @@ fn killed_with_orders_in_flight_a_server_goes_on_and_counts_nothing_twice() {
     sound(home.path(), &told);
     let executed = "select count(*) - count(distinct exec_id) from silver.fills";
     assert_eq!(count(home.path(), executed), 0, "{}", told.join("\n"));
+}
+
+/// Every order is met by news that is told wrongly, all the time.
+fn under_news_faults(kinds: &[&str]) {
+    let home = tempfile::tempdir().unwrap();
+    lay_out_quick(home.path());
+    let mut script = String::new();
+    for kind in kinds {
+        writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = 0\nfor_seconds = 100000")
+            .unwrap();
+    }
+    let faults = home.path().join("faults.toml");
+    std::fs::write(&faults, script).unwrap();
+    let faults = faults.display().to_string();
+    let from = "2026-03-02T14:25:00Z";
+    let arguments = ["--speed", "60", "--from", from, "--faults", &faults];
+    let mut served = Served::start(home.path(), &arguments);
+    served.listen(Duration::from_mins(4), |said| ended(said, "close") > 0);
+    let said = served.stop();
+    sound(home.path(), &said);
+    let all = said.join("\n");
+    assert!(ended(&said, "open") > 0 && ended(&said, "close") > 0, "{all}");
+    let died = said.iter().filter(|line| line.contains(": rejected") || line.contains(": unknown"));
+    assert_eq!(died.count(), 0, "{all}");
+}
+
+#[test]
+fn codes_that_sound_like_a_refusal_and_executions_that_do_not_come_end_no_order() {
+    under_news_faults(&["alarming_codes", "executions_withheld"]);
+}
+
+#[test]
+fn news_told_twice_and_backwards_is_counted_once_and_in_order() {
+    under_news_faults(&["news_twice", "news_backwards"]);
+}
+
+/// A script of one to four faults within half a minute, drawn from a seed.
+fn drawn_script(seed: u64) -> String {
+    const KINDS: [&str; 15] = [
+        "drop",
+        "half_open",
+        "accept_without_handshake",
+        "handshake_without_ids",
+        "fragments",
+        "stale_data",
+        "farm_down",
+        "connectivity_lost",
+        "connectivity_and_data_lost",
+        "competing_session",
+        "news_twice",
+        "news_backwards",
+        "executions_withheld",
+        "alarming_codes",
+        "orders_refused",
+    ];
+    let mut draws = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = |below: u32| draws.next_u32() % below;
+    let count = 1 + draw(4);
+    let mut script = String::new();
+    for _ in 0..count {
+        let kind = KINDS[draw(15) as usize];
+        let (at, lasts) = (4 + draw(26), draw(12));
+        writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = {at}\nfor_seconds = {lasts}")
+            .unwrap();
+    }
+    script
+}
+
+/// Half a minute under a drawn script, some quiet, a stop: whatever was lost on the way, nothing
+/// may be wrong at the end.
+fn survive(seed: u64) {
+    let home = tempfile::tempdir().unwrap();
+    lay_out_quick(home.path());
+    let jobs = shipped()["jobs.toml"].replace("every = \"5m\"", "every = \"1m\"");
+    std::fs::write(home.path().join("jobs.toml"), jobs).unwrap();
+    let script = drawn_script(seed);
+    let faults = home.path().join("faults.toml");
+    std::fs::write(&faults, &script).unwrap();
+    let faults = faults.display().to_string();
+    let from = "2026-03-02T14:44:00Z";
+    let arguments = ["--speed", "20", "--from", from, "--faults", &faults];
+    let mut served = Served::start(home.path(), &arguments);
+    served.listen(Duration::from_mins(1), |_| false);
+    let said = served.stop();
+    println!("seed {seed}\n{script}");
+    sound(home.path(), &said);
+    if script.contains("'drop'") {
+        let gaps = "select count(*) from ops.alerts where subject = 'the broker was away'";
+        assert!(count(home.path(), gaps) > 0, "seed {seed}: {}", said.join("\n"));
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how many, and which, is told by the run")]
+fn no_mixture_of_faults_leaves_a_difference_behind() {
+    let seeds = std::env::var("DELTADESK_SOAK").map_or(2, |text| text.parse().unwrap());
+    let first = std::env::var("DELTADESK_SEED").map_or(1, |text| text.parse().unwrap());
+    for pair in (first..first + seeds).collect::<Vec<u64>>().chunks(3) {
+        std::thread::scope(|scope| {
+            for seed in pair {
+                scope.spawn(|| survive(*seed));
+            }
+        });
+    }
 }

@@ -133,7 +133,8 @@ impl Book {
         Heard::Understood
     }
 
-    /// The broker refused the order, and its open orders do not hold it.
+    /// The broker refused the order or a change of it, and its open orders do not hold it. What was
+    /// executed decides whether it ended refused, cancelled or filled.
     pub fn hear_refusal(&mut self, order_id: i32, reason: &str, at: Timestamp) {
         let Some(known) = self.refs.get(&order_id).and_then(|found| self.orders.get_mut(found))
         else {
@@ -142,9 +143,19 @@ impl Book {
         if known.state.as_ref().is_some_and(|state| is_final(state.status)) {
             return;
         }
-        let filled = known.state.as_ref().map_or(0, |state| state.filled);
+        let (perm_id, quantity) = (known.perm_id, known.request.quantity);
+        let executed = known.request.legs.iter().map(|leg| {
+            let total = self.shares.get(&(perm_id, leg.conid)).copied().unwrap_or_default();
+            total / leg.ratio.abs().max(1)
+        });
+        let told = known.state.as_ref().map_or(0, |state| state.filled);
+        let filled = executed.min().unwrap_or_default().max(told);
         known.state = Some(State {
-            status: if filled > 0 { BrokerStatus::Cancelled } else { BrokerStatus::Rejected },
+            status: match filled {
+                0 => BrokerStatus::Rejected,
+                all if all >= quantity => BrokerStatus::Filled,
+                _ => BrokerStatus::Cancelled,
+            },
             filled,
             remaining: known.request.quantity - filled,
             limit: known.request.order_type.limit(),

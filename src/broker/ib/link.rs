@@ -53,8 +53,8 @@ impl Bounds {
     pub fn shipped() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            answer: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(15),
+            answer: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(10),
             rest: Duration::from_secs(30),
         }
     }
@@ -107,12 +107,22 @@ impl Link {
                 return;
             }
             tracing::warn!(broker.address = %self.endpoint.address, "broker: {lost}");
-            self.mirror().standing = Standing::Away(self.clock.now(), lost.0.clone());
+            self.lose(&lost);
             let rest = self.rest_after(failures);
             let waited = timeout(rest, answer_without_session(&mut commands, &lost)).await;
             if waited.is_ok() {
                 return;
             }
+        }
+    }
+
+    /// Away since the first moment, whatever is tried meanwhile.
+    pub fn lose(&self, lost: &Lost) {
+        let now = self.clock.now();
+        let mut mirror = self.mirror();
+        match &mut mirror.standing {
+            Standing::Connected => mirror.standing = Standing::Away(now, lost.0.clone()),
+            Standing::Starting(why) | Standing::Away(_, why) => why.clone_from(&lost.0),
         }
     }
 
@@ -175,7 +185,7 @@ async fn answer_without_session(commands: &mut mpsc::Receiver<Command>, lost: &L
 }
 
 /// IB's client-side code for this.
-const NOT_CONNECTED: i32 = 504;
+pub const NOT_CONNECTED: i32 = 504;
 
 fn not_connected(lost: &Lost) -> Reject {
     Reject { code: NOT_CONNECTED, reason: format!("not sent: {lost}") }

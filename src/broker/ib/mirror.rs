@@ -16,6 +16,8 @@ use super::quotes::Ticks;
 /// Whether the broker can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
+    /// Not connected before, since the start; why the last try failed.
+    Starting(String),
     Connected,
     /// Since when, and why.
     Away(Timestamp, String),
@@ -79,9 +81,9 @@ impl Listing {
 }
 
 impl Mirror {
-    pub fn away(since: Timestamp) -> Self {
+    pub fn starting() -> Self {
         Self {
-            standing: Standing::Away(since, "not yet connected".to_owned()),
+            standing: Standing::Starting("no connection yet".to_owned()),
             book: Book::default(),
             account: None,
             positions: Vec::new(),

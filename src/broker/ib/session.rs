@@ -13,7 +13,7 @@ use ibapi::prelude::{
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::broker::BrokerError;
+use crate::broker::{BrokerError, BrokerEvent, Gap};
 use crate::market::{ConId, Usd};
 use crate::structures::{AccountSnapshot, BrokerPosition};
 
@@ -88,11 +88,22 @@ impl Link {
         if let Err(lost) = self.catch_up(client, updates).await {
             return Stage::Lost(lost);
         }
-        self.mirror().standing = Standing::Connected;
+        self.arrive();
         tokio::select! {
             lost = self.trade(client, updates, commands) => Stage::Lost(lost),
             stage = self.listen(notices) => stage,
             lost = self.beat(client) => Stage::Lost(lost),
+        }
+    }
+
+    /// The broker answers, and all that it did meanwhile is known: the time without it is a gap,
+    /// unless it is the time before the first connection.
+    fn arrive(&self) {
+        let until = self.clock.now();
+        let mut mirror = self.mirror();
+        let before = std::mem::replace(&mut mirror.standing, Standing::Connected);
+        if let Standing::Away(from, reason) = before {
+            mirror.sealed.push(BrokerEvent::Gap(Gap { from, until, reason }));
         }
     }
 
@@ -348,8 +359,7 @@ impl Link {
             }
             match line.connection {
                 OnConnection::Lost => {
-                    let now = self.clock.now();
-                    self.mirror().standing = Standing::Away(now, said.clone());
+                    self.lose(&Lost(said.clone()));
                 }
                 OnConnection::RestoredWithoutStreams => {
                     self.mirror().epoch += 1;

@@ -13,6 +13,7 @@ use ibapi::prelude::{Client, SecurityType, SubscriptionItem};
 use tokio::time::timeout;
 
 use crate::broker::BrokerError;
+use crate::market::clock::Stopwatch;
 use crate::market::{ConId, Instrument, Symbol};
 
 use super::codes::{OnStream, policy};
@@ -136,7 +137,7 @@ impl Link {
             Ok(stream) => stream,
             Err(lost) => return Left::Lost(lost),
         };
-        let opened = tokio::time::Instant::now();
+        let opened = Stopwatch::start();
         let left = loop {
             let wait = match tenure {
                 Tenure::Glance => GLANCE.saturating_sub(opened.elapsed()),

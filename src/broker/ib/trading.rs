@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use ibapi::contracts::Contract;
-use ibapi::orders::{Order, OrderUpdate, order_builder};
+use ibapi::orders::{Order, order_builder};
 use ibapi::prelude::{Action, Client, SubscriptionItem};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::broker::BrokerError;
+use crate::market::clock::Stopwatch;
 use crate::market::{ConId, Instrument, Price, Symbol, Usd};
 use crate::structures::{OrderRef, OrderRequest, OrderType, Reject, WhatIf};
 
 use super::codes::{OnOrder, policy};
 use super::contracts;
-use super::link::{Command, Link, Lost};
+use super::link::{Command, Link, Lost, NOT_CONNECTED};
 use super::mirror::Standing;
 use super::pacing::Priority;
 use super::session::{Alive, Updates};
@@ -28,6 +29,8 @@ const OWED_WITHIN: Duration = Duration::from_secs(5);
 /// IB's code for a contract that cannot be traded as named.
 const UNKNOWN_CONTRACT: i32 = 200;
 const UNKNOWN_ORDER: i32 = 10_147;
+/// IB's code for a change of an order that is over.
+const ENDED: i32 = 104;
 
 impl Link {
     /// Serves commands and takes in what happens to orders, one at a time.
@@ -102,9 +105,13 @@ impl Link {
     fn reachable(&self) -> Result<(), Reject> {
         match &self.mirror().standing {
             Standing::Connected => Ok(()),
-            Standing::Away(since, why) => {
-                Err(Reject { code: 1100, reason: format!("not sent: {why}, since {since}") })
+            Standing::Starting(why) => {
+                Err(Reject { code: NOT_CONNECTED, reason: format!("not sent: {why}") })
             }
+            Standing::Away(since, why) => Err(Reject {
+                code: NOT_CONNECTED,
+                reason: format!("not sent: {why}, since {since}"),
+            }),
         }
     }
 
@@ -180,6 +187,9 @@ impl Link {
         };
         let Some((order_id, request)) = known else { return Err(unknown(order_ref).into()) };
         let request = OrderRequest { order_type: OrderType::Limit(limit), ..request };
+        if self.mirror().book.has_ended(order_id) == Some(true) {
+            return Err(Reject { code: ENDED, reason: format!("{order_ref} has ended") }.into());
+        }
         let Written { contract, order } = self.written(&request)?;
         self.submit(client, order_id, (&contract, &order)).await?;
         let shown = || Some(()).filter(|()| self.mirror().book.limit(order_id) == Some(limit));
@@ -225,12 +235,18 @@ impl Link {
         updates: &mut Updates,
         (order_id, answer): (i32, impl Fn() -> Option<T>),
     ) -> Result<T, BrokerError> {
-        let until = Instant::now() + self.bounds.answer;
+        let waited = Stopwatch::start();
         loop {
             if let Some(found) = answer() {
                 return Ok(found);
             }
-            let Ok(item) = timeout_at(until, updates.next()).await else {
+            if self.mirror().book.has_ended(order_id) == Some(true) {
+                // Its own event says how.
+                let reason = "the order has ended meanwhile".to_owned();
+                return Err(Reject { code: ENDED, reason }.into());
+            }
+            let left = self.bounds.answer.saturating_sub(waited.elapsed());
+            let Ok(item) = timeout(left, updates.next()).await else {
                 return Err(BrokerError::NoAnswer("the broker says nothing of it".to_owned()));
             };
             if let Some(Ok(SubscriptionItem::Notice(notice))) = &item
@@ -240,13 +256,7 @@ impl Link {
                 let reject = Reject { code: notice.code, reason: notice.message.clone() };
                 return Err(self.refused(client, order_id, reject).await);
             }
-            let is_of_order = is_of(item.as_ref(), order_id);
             self.hear(client, item).await?;
-            if is_of_order && self.mirror().book.has_ended(order_id) == Some(true) {
-                // It ended before it showed what was waited for: its own event says how.
-                return answer()
-                    .ok_or_else(|| BrokerError::NoAnswer("the order ended meanwhile".to_owned()));
-            }
         }
     }
 
@@ -319,17 +329,4 @@ struct Written {
 
 fn unknown(order_ref: &OrderRef) -> Reject {
     Reject { code: UNKNOWN_ORDER, reason: format!("order {order_ref} is not at the broker") }
-}
-
-fn is_of(
-    item: Option<&Result<SubscriptionItem<OrderUpdate>, ibapi::Error>>,
-    order_id: i32,
-) -> bool {
-    match item {
-        Some(Ok(SubscriptionItem::Data(OrderUpdate::OrderStatus(status)))) => {
-            status.order_id == order_id
-        }
-        Some(Ok(SubscriptionItem::Data(OrderUpdate::OpenOrder(data)))) => data.order_id == order_id,
-        _ => false,
-    }
 }

@@ -80,7 +80,7 @@ fn sent() -> Book {
 fn states(events: &[BrokerEvent]) -> Vec<(BrokerStatus, i64)> {
     let states = events.iter().filter_map(|event| match event {
         BrokerEvent::Order(event) => Some((event.status, event.filled)),
-        BrokerEvent::Execution(_) => None,
+        BrokerEvent::Execution(_) | BrokerEvent::Gap(_) => None,
     });
     states.collect()
 }
@@ -88,7 +88,7 @@ fn states(events: &[BrokerEvent]) -> Vec<(BrokerStatus, i64)> {
 fn executions(events: &[BrokerEvent]) -> Vec<&Execution> {
     let found = events.iter().filter_map(|event| match event {
         BrokerEvent::Execution(execution) => Some(execution),
-        BrokerEvent::Order(_) => None,
+        BrokerEvent::Order(_) | BrokerEvent::Gap(_) => None,
     });
     found.collect()
 }
@@ -165,6 +165,21 @@ fn inactive_is_looked_up_and_a_refusal_is_told_once() {
     book.hear_refusal(ORDER, "201 no margin", now());
     book.hear_refusal(ORDER, "201 no margin", now());
     assert_eq!(states(&book.take_events()), [(BrokerStatus::Rejected, 0)]);
+}
+
+#[test]
+fn an_order_that_is_gone_and_was_executed_is_filled_whatever_the_code_says() {
+    for (combos, ended) in [(3, BrokerStatus::Filled), (1, BrokerStatus::Cancelled)] {
+        let mut book = sent();
+        book.hear_status(&status(OrderStatusKind::Submitted, 0.0), now());
+        for (conid, ratio) in [(11, 1), (12, 2)] {
+            book.hear_execution(&execution(conid, 1, f64::from(combos * ratio)), now());
+            book.hear_commission(&commission(conid, 1), now());
+        }
+        book.hear_refusal(ORDER, "104 Cannot modify a filled order.", now());
+        let last = states(&book.take_events()).last().copied();
+        assert_eq!(last, Some((ended, i64::from(combos))));
+    }
 }
 
 #[test]
