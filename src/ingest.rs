@@ -10,6 +10,7 @@ mod futures;
 mod reference;
 mod underlyings;
 pub mod universe;
+mod watch;
 
 use crate::lake::TableName;
 use crate::market::Timestamp;
@@ -20,6 +21,7 @@ pub use chains::{ChainWindow, ChainsStep, Known};
 pub use futures::FuturesStep;
 pub use reference::{RatesStep, ReferenceStep};
 pub use underlyings::UnderlyingsStep;
+pub use watch::WatchStep;
 
 /// `<source>-<symbol>-<instant>`: the same sweep has the same id on every pass.
 pub fn sweep_id(source: &str, symbol: &str, at: Timestamp) -> String {

@@ -137,6 +137,16 @@ impl IbBroker {
         waited.map_err(|_| BrokerError::NoAnswer(self.standing()))
     }
 
+    /// Of the contracts that are watched: how many have a quote, and how many there are.
+    pub fn quoted(&self) -> (usize, usize) {
+        let mirror = self.mirror();
+        let watched = mirror.watched.values().flatten();
+        let quoted = watched
+            .clone()
+            .filter(|conid| mirror.ticks.get(conid).and_then(Ticks::received_at).is_some());
+        (quoted.count(), watched.count())
+    }
+
     /// Closes the connection in good order; nothing can be asked afterwards.
     pub fn disconnect(&mut self) {
         self.commands = None;

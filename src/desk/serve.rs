@@ -39,6 +39,9 @@ const BEYOND_CLOCK_SECONDS: f64 = 3.0;
 /// How long a start waits for the broker, and a stop for its last words.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const LAST_WORDS_WITHIN: f64 = 10.0;
+/// How long a start within a session waits for quotes, of the wall, and how many are enough.
+const QUOTES_WITHIN: f64 = 60.0;
+const ENOUGH_PERCENT: usize = 95;
 /// How far back the first judgement looks for jobs that still have to run today.
 /// The day's reference data is read half an hour before the open.
 const BEFORE_OPEN: TimeDelta = TimeDelta::minutes(35);
@@ -234,6 +237,7 @@ impl Server<'_> {
         for line in self.world.resume()? {
             self.say(&line);
         }
+        self.await_quotes()?;
         let now = self.clock.now();
         if self.watermark()?.is_none() {
             let due = self.planner.due(now - FIRST_LOOK_BACK, now)?;
@@ -241,6 +245,28 @@ impl Server<'_> {
             for occurrence in due.start {
                 self.run(&occurrence)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Waits, bounded, for quotes of the contracts that the first sweep will ask for. While the
+    /// market is closed there are none, and nothing is waited for.
+    fn await_quotes(&mut self) -> anyhow::Result<()> {
+        let waited = Stopwatch::start();
+        let quoted = loop {
+            self.world.advance_to(self.clock.now())?;
+            self.world.watch_chains()?;
+            let (quoted, watched) = self.world.broker.borrow().quoted();
+            let run = self.world.run_at("quotes", self.clock.now())?;
+            let is_open = run.session_phase == "regular" && run.as_of >= run.session_open_at;
+            let enough = watched > 0 && quoted * 100 >= watched * ENOUGH_PERCENT;
+            if !is_open || enough || waited.elapsed_seconds() > QUOTES_WITHIN {
+                break (is_open, quoted, watched);
+            }
+            self.world.runtime.block_on(async { tokio::time::sleep(LOOK * 5).await });
+        };
+        if let (true, quoted, watched) = quoted {
+            self.say(&format!("quotes of {quoted} of {watched} contracts"));
         }
         Ok(())
     }

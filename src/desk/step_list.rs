@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::broker::{Broker, Feed};
 use crate::ingest::{
     AccountStep, ChainWindow, ChainsStep, FuturesStep, Known, RatesStep, ReferenceStep,
-    UnderlyingsStep,
+    UnderlyingsStep, WatchStep,
 };
 use crate::market::{Symbol, Timestamp};
 use crate::pipeline::{Files, Flush, Flusher, Phase, Sequence, Shared, Step};
@@ -20,7 +20,7 @@ use super::steps::{AuditStep, BuildStep, CheckpointStep, FlushStep};
 use super::world::Plans;
 
 /// Names of all steps, as pipelines write them.
-pub const STEPS: [&str; 19] = [
+pub const STEPS: [&str; 20] = [
     "audit.cross",
     "build.close",
     "build.silver",
@@ -33,6 +33,7 @@ pub const STEPS: [&str; 19] = [
     "ingest.rates",
     "ingest.reference",
     "ingest.underlyings",
+    "ingest.watch",
     "journal.peaks",
     "journal.publish",
     "lake.checkpoint",
@@ -138,19 +139,28 @@ impl<B: Broker + Feed + 'static> StepParts<'_, B> {
             "ingest.account",
             Box::new(AccountStep { broker: Rc::clone(feed), sequence: Rc::clone(sequence) }),
         );
+        let window = ChainWindow {
+            dte_targets: universe.dte_targets.clone(),
+            put_below_spot_ratio: universe.put_below_spot_ratio,
+            call_above_spot_ratio: universe.call_above_spot_ratio,
+            both_around_spot_ratio: universe.both_around_spot_ratio,
+            strike_spacing_ratio: universe.strike_spacing_ratio,
+        };
+        steps.insert(
+            "ingest.watch",
+            Box::new(WatchStep {
+                broker: Rc::clone(feed),
+                symbols: symbols.clone(),
+                window: window.clone(),
+            }),
+        );
         steps.insert(
             "ingest.chains",
             Box::new(ChainsStep {
                 broker: Rc::clone(feed),
                 sequence: Rc::clone(sequence),
                 symbols,
-                window: ChainWindow {
-                    dte_targets: universe.dte_targets.clone(),
-                    put_below_spot_ratio: universe.put_below_spot_ratio,
-                    call_above_spot_ratio: universe.call_above_spot_ratio,
-                    both_around_spot_ratio: universe.both_around_spot_ratio,
-                    strike_spacing_ratio: universe.strike_spacing_ratio,
-                },
+                window,
                 described: BTreeSet::new(),
                 taken_at: Rc::clone(self.chains_taken_at),
                 known: Known::default(),

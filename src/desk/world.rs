@@ -205,6 +205,16 @@ impl<B: Broker + Feed + 'static> World<B> {
         trader.borrow_mut().resume(&mut context)
     }
 
+    /// Names the contracts of the next sweep to the feed.
+    pub fn watch_chains(&mut self) -> anyhow::Result<()> {
+        let run = self.run_at("watch", self.clock.now())?;
+        if let Some(step) = self.steps.get_mut("ingest.watch") {
+            let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+            step.run(&mut context)?;
+        }
+        Ok(())
+    }
+
     /// Cancels working entries; how many.
     pub fn withdraw_entries(&mut self) -> anyhow::Result<usize> {
         self.trader.borrow_mut().withdraw_entries(self.clock.now())

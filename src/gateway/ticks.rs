@@ -1,8 +1,9 @@
 //! Market data: the first ticks of a line, and whatever changed since.
 
+use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
-use crate::market::{Instrument, Price};
+use crate::market::{Instrument, Price, Timestamp};
 
 use super::event::{Computation, Event};
 use super::faults::Fault;
@@ -15,6 +16,9 @@ use super::words::WireContract;
 pub(super) struct Line {
     instrument: Instrument,
     said: Seen,
+    kind: MarketDataKind,
+    /// When its first ticks are told.
+    from: Timestamp,
 }
 
 /// Both sides, the last price and the model's values of one instant.
@@ -66,41 +70,61 @@ impl House {
         self.send(seat, Event::TickRequestParameters { req_id, min_tick });
         let data_type = self.seats.get(&seat).map_or(1, |seat| seat.data_type);
         self.send(seat, Event::MarketDataType { req_id, kind: data_type });
-        let seen = self.seen(instrument);
-        for event in changes(req_id, &Seen::default(), &seen) {
-            self.send(seat, event);
+        let key = ((instrument.conid().0 as u64) << 32) ^ req_id as u64;
+        let delay = self.rules.first_ticks.map_or(TimeDelta::zero(), |delay| delay.of(key));
+        let line = Line {
+            instrument: instrument.clone(),
+            said: Seen::default(),
+            kind,
+            from: self.now() + delay,
+        };
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.lines.insert(req_id, line);
         }
-        match kind {
-            MarketDataKind::Snapshot => self.send(seat, Event::TickSnapshotEnd { req_id }),
-            MarketDataKind::Stream => {
-                if let Some(seat) = self.seats.get_mut(&seat) {
-                    let line = Line { instrument: instrument.clone(), said: seen };
-                    seat.lines.insert(req_id, line);
+        if delay.is_zero() {
+            self.tell(seat, req_id);
+        }
+    }
+
+    /// What has changed of one line; a snapshot ends with it.
+    fn tell(&mut self, seat: SeatId, req_id: i32) {
+        let Some(line) = self.seats.get(&seat).and_then(|seat| seat.lines.get(&req_id)) else {
+            return;
+        };
+        let (seen, kind) = (self.seen(&line.instrument), line.kind);
+        let mut events = changes(req_id, &line.said, &seen);
+        if kind == MarketDataKind::Snapshot {
+            events.push(Event::TickSnapshotEnd { req_id });
+        }
+        if let Some(lines) = self.seats.get_mut(&seat).map(|seat| &mut seat.lines) {
+            match kind {
+                MarketDataKind::Snapshot => drop(lines.remove(&req_id)),
+                MarketDataKind::Stream => {
+                    if let Some(line) = lines.get_mut(&req_id) {
+                        line.said = seen;
+                    }
                 }
             }
+        }
+        for event in events {
+            self.send(seat, event);
         }
     }
 
     /// What has changed of every line since it was last told.
     pub(super) fn tick(&mut self) {
-        let mut told: Vec<(SeatId, i32, Seen, Vec<Event>)> = Vec::new();
-        for (id, seat) in &self.seats {
-            for (req_id, line) in &seat.lines {
-                let seen = self.seen(&line.instrument);
-                let events = changes(*req_id, &line.said, &seen);
-                if !events.is_empty() {
-                    told.push((*id, *req_id, seen, events));
-                }
-            }
-        }
-        for (id, req_id, seen, events) in told {
-            if let Some(line) = self.seats.get_mut(&id).and_then(|seat| seat.lines.get_mut(&req_id))
-            {
-                line.said = seen;
-            }
-            for event in events {
-                self.send(id, event);
-            }
+        let now = self.now();
+        let due: Vec<(SeatId, i32)> = self
+            .seats
+            .iter()
+            .flat_map(|(id, seat)| {
+                seat.lines.iter().map(|(req_id, line)| (*id, *req_id, line.from))
+            })
+            .filter(|(_, _, from)| *from <= now)
+            .map(|(id, req_id, _)| (id, req_id))
+            .collect();
+        for (seat, req_id) in due {
+            self.tell(seat, req_id);
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use chrono::TimeDelta;
+
 /// The two limits of one login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -10,12 +12,45 @@ pub struct Rules {
     pub messages_a_second: Option<usize>,
     /// Streams of market data over all clients.
     pub lines: usize,
+    /// How long the first ticks of a stream or snapshot take; at once without it.
+    pub first_ticks: Option<Delay>,
+}
+
+/// A span of simulated time that differs from contract to contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    pub least: TimeDelta,
+    pub most: TimeDelta,
+}
+
+impl Delay {
+    /// 50 to 400 ms: an assumption about IB, not an observation.
+    pub fn assumed_of_ib() -> Self {
+        Self { least: TimeDelta::milliseconds(50), most: TimeDelta::milliseconds(400) }
+    }
+
+    /// The same for the same key, evenly spread over the span.
+    pub fn of(self, key: u64) -> TimeDelta {
+        // The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+        let mut bits = key.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let share = ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64;
+        let span = (self.most - self.least).num_milliseconds() as f64;
+        self.least + TimeDelta::milliseconds((span * share) as i64)
+    }
 }
 
 impl Rules {
     /// What IB grants an ordinary login: 50 messages a second, 100 lines (TWS API reference).
     pub fn of_ib() -> Self {
-        Self { messages_a_second: Some(50), lines: 100 }
+        Self { messages_a_second: Some(50), lines: 100, first_ticks: None }
+    }
+
+    /// With first ticks that take their time.
+    #[must_use]
+    pub fn with_first_ticks(self, delay: Delay) -> Self {
+        Self { first_ticks: Some(delay), ..self }
     }
 
     /// IB's lines, but as many messages as come.

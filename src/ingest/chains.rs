@@ -28,6 +28,18 @@ pub struct ChainWindow {
     pub strike_spacing_ratio: f64,
 }
 
+impl ChainWindow {
+    pub(super) fn borrowed(&self) -> Window<'_> {
+        Window {
+            dte_targets: &self.dte_targets,
+            put_below_spot_ratio: self.put_below_spot_ratio,
+            call_above_spot_ratio: self.call_above_spot_ratio,
+            both_around_spot_ratio: self.both_around_spot_ratio,
+            strike_spacing_ratio: self.strike_spacing_ratio,
+        }
+    }
+}
+
 /// One quote a contract of the universe.
 pub struct ChainsStep<B> {
     pub broker: Shared<B>,
@@ -128,14 +140,8 @@ impl<B: Broker + Feed> ChainsStep<B> {
             self.known.spots.insert(symbol.clone(), spot);
         }
         let spot = self.known.spots.get(symbol).copied();
-        let window = Window {
-            dte_targets: &self.window.dte_targets,
-            put_below_spot_ratio: self.window.put_below_spot_ratio,
-            call_above_spot_ratio: self.window.call_above_spot_ratio,
-            both_around_spot_ratio: self.window.both_around_spot_ratio,
-            strike_spacing_ratio: self.window.strike_spacing_ratio,
-        };
-        let asked = select(&window, &listed, (spot, context.run.session_date), open_legs);
+        let at = (spot, context.run.session_date);
+        let asked = select(&self.window.borrowed(), &listed, at, open_legs);
         self.describe(context, &asked)?;
         let conids: Vec<ConId> = asked.iter().map(|contract| contract.conid).collect();
         self.broker.borrow_mut().watch(symbol, &conids);
@@ -238,7 +244,7 @@ impl Known {
     }
 }
 
-fn spot_of(quote: &UnderlyingQuote) -> Option<f64> {
+pub(super) fn spot_of(quote: &UnderlyingQuote) -> Option<f64> {
     let two_sided = TwoSided::new(quote.bid, quote.ask).map(TwoSided::mid);
     two_sided.or(quote.last).map(crate::market::Price::to_f64)
 }
