@@ -249,9 +249,9 @@ impl Gateway {
         let mut frames = Frames::up_to(FRAME_LENGTH_MAX);
         frames.push(begun);
         let mut buffer = vec![0; READ_SIZE];
+        let mut at = self.started.elapsed_seconds();
         loop {
             while let Some(body) = frames.take()? {
-                let at = self.started.elapsed_seconds();
                 if self.house().admit(seat, at)? == Hearing::Dropped {
                     continue;
                 }
@@ -269,6 +269,8 @@ impl Gateway {
                 return Ok(());
             }
             self.wait_out(Fault::HalfOpen).await;
+            // Messages count from when they came, not from when the house had time for them.
+            at = self.started.elapsed_seconds();
             frames.push(buffer.get(..count).unwrap_or_default());
         }
     }

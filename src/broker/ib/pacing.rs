@@ -18,12 +18,15 @@ pub enum Priority {
     Data,
 }
 
-/// Messages of the last second at most, and how many of them data may use.
-const ALL: usize = 49;
+/// Messages that data may use within a second, at first and at least.
 const DATA: usize = 46;
-/// What data may use for a while after the broker has found it too much.
-const DATA_AFTER_OFFENCE: usize = 25;
-const PENITENCE_SECONDS: f64 = 60.0;
+const DATA_LEAST: usize = 25;
+/// Places that only orders may use beyond that.
+const ORDERS_ONLY: usize = 3;
+/// How much less data uses after each time that the broker has found it too much, and how long
+/// until it tries one more again.
+const LESS: usize = 5;
+const AGAIN_AFTER_SECONDS: f64 = 300.0;
 /// A second as we count it: messages may be read a little closer together than they were sent.
 const SECOND: f64 = 1.01;
 
@@ -34,11 +37,19 @@ pub struct Pacer {
     traffic: Mutex<Traffic>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Traffic {
     sent: VecDeque<f64>,
-    /// When the broker last found it too much.
-    offended_at: Option<f64>,
+    /// What data may use now.
+    data: usize,
+    /// When that was last changed.
+    changed_at: f64,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self { sent: VecDeque::new(), data: DATA, changed_at: 0.0 }
+    }
 }
 
 impl Pacer {
@@ -46,10 +57,11 @@ impl Pacer {
         Self { clock: Stopwatch::start(), traffic: Mutex::default() }
     }
 
-    /// The broker says that there were too many: data keeps back for a while.
+    /// The broker says that there were too many: it reads them closer together than we count, so
+    /// data keeps back.
     pub fn offended(&self) {
         let at = self.clock.elapsed_seconds();
-        self.traffic().offended_at = Some(at);
+        self.traffic().offended(at);
     }
 
     fn traffic(&self) -> MutexGuard<'_, Traffic> {
@@ -72,23 +84,27 @@ impl Pacer {
 }
 
 impl Traffic {
+    fn offended(&mut self, at: f64) {
+        self.data = self.data.saturating_sub(LESS).max(DATA_LEAST);
+        self.changed_at = at;
+    }
+
     fn take(&mut self, at: f64, priority: Priority) -> Option<f64> {
-        let Self { sent, offended_at } = self;
-        while sent.front().is_some_and(|first| *first <= at - SECOND) {
-            sent.pop_front();
+        if self.data < DATA && at - self.changed_at > AGAIN_AFTER_SECONDS {
+            (self.data, self.changed_at) = (self.data + 1, at);
+        }
+        while self.sent.front().is_some_and(|first| *first <= at - SECOND) {
+            self.sent.pop_front();
         }
         let most = match priority {
-            Priority::Orders => ALL,
-            Priority::Data if offended_at.is_some_and(|last| at - last < PENITENCE_SECONDS) => {
-                DATA_AFTER_OFFENCE
-            }
-            Priority::Data => DATA,
+            Priority::Orders => self.data + ORDERS_ONLY,
+            Priority::Data => self.data,
         };
-        let Some(over) = (sent.len() + 1).checked_sub(most).filter(|over| *over > 0) else {
-            sent.push_back(at);
+        let Some(over) = (self.sent.len() + 1).checked_sub(most).filter(|over| *over > 0) else {
+            self.sent.push_back(at);
             return None;
         };
-        let frees = sent.get(over - 1).copied().unwrap_or(at);
+        let frees = self.sent.get(over - 1).copied().unwrap_or(at);
         Some((frees + SECOND - at).max(0.001))
     }
 }
@@ -111,22 +127,25 @@ mod tests {
         }
         for (n, first) in all.iter().enumerate() {
             let within = all[n..].iter().take_while(|later| **later < first + SECOND).count();
-            assert!(within <= ALL, "{within} messages within a second from {first}");
+            assert!(within <= DATA + ORDERS_ONLY, "{within} messages within a second from {first}");
         }
         let sent = std::iter::repeat_n(0.0, DATA).collect();
-        let mut traffic = Traffic { sent, offended_at: None };
+        let mut traffic = Traffic { sent, ..Traffic::default() };
         assert!(traffic.take(0.5, Priority::Data).is_some());
         assert!(traffic.take(0.5, Priority::Orders).is_none());
     }
 
     #[test]
-    fn data_keeps_back_after_an_offence_and_orders_do_not() {
-        let sent = std::iter::repeat_n(0.0, DATA_AFTER_OFFENCE).collect();
-        let mut traffic = Traffic { sent, offended_at: Some(0.0) };
+    fn data_keeps_back_after_each_offence_and_comes_back_slowly() {
+        let mut traffic = Traffic::default();
+        for _ in 0..20 {
+            traffic.offended(0.0);
+        }
+        assert_eq!(traffic.data, DATA_LEAST);
+        traffic.sent.extend(std::iter::repeat_n(0.0, DATA_LEAST));
         assert!(traffic.take(0.5, Priority::Data).is_some());
-        assert!(traffic.take(0.5, Priority::Orders).is_none());
-        traffic.sent.clear();
-        traffic.sent.extend(std::iter::repeat_n(70.0, DATA_AFTER_OFFENCE));
-        assert!(traffic.take(70.5, Priority::Data).is_none(), "a minute later all is as before");
+        assert!(traffic.take(0.5, Priority::Orders).is_none(), "orders keep places of their own");
+        assert!(traffic.take(400.0, Priority::Data).is_none());
+        assert_eq!(traffic.data, DATA_LEAST + 1, "one more, minutes later");
     }
 }
