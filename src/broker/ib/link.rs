@@ -72,6 +72,22 @@ pub enum Command {
     Describe(ConId, oneshot::Sender<Result<(), BrokerError>>),
 }
 
+impl Command {
+    /// Nobody waits for it any more, and what the desk has given up is not done behind its back:
+    /// an order that lay here through a reconnection would be sent at a price of long ago. Only a
+    /// cancel is done however late.
+    pub fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Settle(answer) | Self::Describe(_, answer) | Self::Reprice(_, _, answer) => {
+                answer.is_closed()
+            }
+            Self::MarginOf(_, answer) => answer.is_closed(),
+            Self::Place(_, answer) => answer.is_closed(),
+            Self::Cancel(..) => false,
+        }
+    }
+}
+
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -189,4 +205,39 @@ pub const NOT_CONNECTED: i32 = 504;
 
 fn not_connected(lost: &Lost) -> Reject {
     Reject { code: NOT_CONNECTED, reason: format!("not sent: {lost}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structures::{OrderLeg, OrderType, Purpose};
+
+    fn order_ref() -> OrderRef {
+        OrderRef::new("0123456789abcdef", Purpose::Open, 0).unwrap()
+    }
+
+    fn request() -> OrderRequest {
+        OrderRequest {
+            order_ref: order_ref(),
+            legs: vec![OrderLeg { conid: ConId(1), ratio: 1 }],
+            quantity: 1,
+            order_type: OrderType::Market,
+        }
+    }
+
+    #[test]
+    fn an_order_that_the_desk_has_given_up_is_not_sent_later() {
+        let (answer, waits) = oneshot::channel();
+        let command = Command::Place(request(), answer);
+        assert!(!command.is_abandoned());
+        drop(waits);
+        assert!(command.is_abandoned());
+        let (answer, _) = oneshot::channel();
+        assert!(Command::Reprice(order_ref(), Price::ZERO, answer).is_abandoned());
+        let (answer, _) = oneshot::channel();
+        assert!(
+            !Command::Cancel(order_ref(), answer).is_abandoned(),
+            "a late cancel is none too late"
+        );
+    }
 }

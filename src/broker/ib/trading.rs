@@ -46,6 +46,7 @@ impl Link {
             let done = tokio::select! {
                 item = updates.next() => self.hear(client, item).await,
                 command = commands.recv() => match command {
+                    Some(command) if command.is_abandoned() => Ok(()),
                     Some(command) => self.obey(client, updates, command).await,
                     None => return Lost("the desk has stopped".to_owned()),
                 },
@@ -121,8 +122,7 @@ impl Link {
         request: &OrderRequest,
     ) -> Result<WhatIf, BrokerError> {
         self.reachable()?;
-        let Written { contract, mut order } = self.written(request)?;
-        order.what_if = true;
+        let Written { contract, order } = self.written(request)?;
         self.pacer.leave(Priority::Orders).await;
         let asked = client.order(&contract);
         let asked = match order.action {
