@@ -95,7 +95,8 @@ pub trait Feed {
     fn rates(&self) -> Vec<Rate>;
     fn dividends(&self) -> Vec<Dividend>;
     fn events(&self) -> Vec<ScheduledEvent>;
-    /// Daily bars of the sessions before the market's first one.
+    /// Daily bars of past sessions: those before a simulated market's first one, or all that a
+    /// living one gives.
     fn history(&self) -> Vec<Bar>;
     /// The bar of a session, once its close is reached.
     fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<Bar>;

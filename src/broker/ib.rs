@@ -5,9 +5,10 @@
 //! reads the mirror and sends commands, each with a bound. Shares no code with the gateway, so that
 //! each tests the other.
 //!
-//! What the protocol does not carry (rates, dividends, scheduled events, past sessions) comes from
-//! a [`Reference`] beside it.
+//! What the protocol does not carry (rates, dividends, scheduled events) comes from a [`Reference`]
+//! beside it.
 
+mod bars;
 mod book;
 mod codes;
 mod contracts;
@@ -58,10 +59,6 @@ pub trait Reference {
     fn rates(&self) -> Vec<Rate>;
     fn dividends(&self) -> Vec<Dividend>;
     fn events(&self) -> Vec<ScheduledEvent>;
-    /// Daily bars of the sessions before the desk's first one.
-    fn history(&self) -> Vec<Bar>;
-    /// The bar of a session that is over.
-    fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<Bar>;
     fn description(&self) -> FeedDescription;
 }
 
@@ -135,6 +132,20 @@ impl IbBroker {
         };
         let waited = self.handle.block_on(async { timeout(within, ready).await });
         waited.map_err(|_| BrokerError::NoAnswer(self.standing()))
+    }
+
+    /// Waits, bounded, until daily bars have been asked for; which are missing, and why.
+    pub fn wait_for_bars(&self, within: Duration) -> Vec<String> {
+        let tried = async {
+            while !self.mirror().bars.is_tried() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = self.handle.block_on(async { timeout(within, tried).await });
+        match waited {
+            Ok(()) => self.mirror().bars.missing.clone(),
+            Err(_) => vec![format!("no answer within {} s", within.as_secs())],
+        }
     }
 
     /// Of the contracts that are watched: how many have a quote, and how many there are.
@@ -317,11 +328,11 @@ impl Feed for IbBroker {
     }
 
     fn history(&self) -> Vec<Bar> {
-        self.reference.history()
+        self.mirror().bars.of.values().cloned().collect()
     }
 
     fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<Bar> {
-        self.reference.daily_bar(symbol, session)
+        self.mirror().bars.of.get(&(session, symbol.clone())).cloned()
     }
 
     fn take_rows(&mut self) -> Option<Vec<DeliveredQuote>> {

@@ -173,8 +173,15 @@ fn pipelines_found(set: &Files) -> Found {
 /// Reference files are read, and where they end is said. Only a live broker trades on them.
 fn reference_found(set: &Files, settings: Option<&Settings>, now: Timestamp) -> Found {
     let paths: Vec<&String> = set.keys().filter(|path| path.starts_with("reference/")).collect();
-    if let Err(faults) = reference::dividends(set) {
-        return Found::Faulty(faults.iter().map(ToString::to_string).collect());
+    let unread = [
+        reference::dividends(set).err(),
+        reference::rates(set).err(),
+        reference::events(set).err(),
+    ];
+    let unread: Vec<String> =
+        unread.into_iter().flatten().flatten().map(|fault| fault.to_string()).collect();
+    if !unread.is_empty() {
+        return Found::Faulty(unread);
     }
     let today = now.date_naive();
     let mut notes = Vec::new();

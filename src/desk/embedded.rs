@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::broker::ib::Reference;
-use crate::broker::{Bar, Dividend, FeedDescription, Rate, ScheduledEvent, published};
+use crate::broker::{Dividend, FeedDescription, Rate, ScheduledEvent, published};
 use crate::exchange::{
     Exchange, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
 };
@@ -155,14 +155,6 @@ impl Reference for Published {
 
     fn events(&self) -> Vec<ScheduledEvent> {
         self.0.read(published::events)
-    }
-
-    fn history(&self) -> Vec<Bar> {
-        self.0.read(published::history)
-    }
-
-    fn daily_bar(&self, symbol: &crate::market::Symbol, session: NaiveDate) -> Option<Bar> {
-        self.0.read(|market| published::daily_bar(market, symbol, session))
     }
 
     fn description(&self) -> FeedDescription {

@@ -119,6 +119,9 @@ pub fn run(
     broker.wait_until_ready(READY_WITHIN).context("the broker does not become ready")?;
     let clock = Arc::new(embedded.gateway.clone());
     listener.line(clock.now(), "broker ready: contracts described, account read");
+    for missing in broker.wait_for_bars(READY_WITHIN) {
+        listener.line(clock.now(), &format!("daily bars are missing: {missing}"));
+    }
     let world = world_of((plans, set), (home, clock.now()), broker, runtime)?;
     let told = world.journal.borrow().last_change()?;
     let (minute, second) = (Stopwatch::start(), Stopwatch::start());

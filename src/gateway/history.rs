@@ -2,13 +2,14 @@
 
 use chrono::{Days, Months, NaiveDate};
 
-use crate::exchange::DailyBar;
+use crate::exchange::{DailyBar, MarketSource};
 use crate::market::{Instrument, Symbol};
 
 use super::event::{Event, HistoricalBar};
 use super::house::{House, SeatId};
 use super::listing::find;
 use super::request::HistoryRequest;
+use super::words::WireContract;
 
 /// What IB says where it has no bars.
 const NOTHING: &str = "Historical Market Data Service error message:HMDS query returned no data";
@@ -30,10 +31,9 @@ impl House {
         &self,
         wanted: &HistoryRequest,
     ) -> Result<(Vec<HistoricalBar>, String, String), (i32, String)> {
-        let found = find(self.exchange.source(), &wanted.contract);
-        let [instrument] = found.as_slice() else {
-            return Err((200, "No security definition has been found for the request".to_owned()));
-        };
+        let symbol = barred(self.exchange.source(), &wanted.contract).ok_or_else(|| {
+            (200, "No security definition has been found for the request".to_owned())
+        })?;
         let today = self.now().with_timezone(&chrono_tz::America::New_York).date_naive();
         let invalid = |what: &str, value: &str| {
             (321, format!("Error validating request: `{value}` is no {what}"))
@@ -44,39 +44,66 @@ impl House {
         };
         let start =
             before(end, &wanted.duration).ok_or_else(|| invalid("duration", &wanted.duration))?;
-        let known = matches!(instrument, Instrument::Stock(_) | Instrument::Index(_));
-        if !known || wanted.bar_size != "1 day" || wanted.what_to_show != "TRADES" {
+        let write: fn(&DailyBar) -> Option<HistoricalBar> = match wanted.what_to_show.as_str() {
+            "TRADES" => |bar| Some(trades_of(bar)),
+            "OPTION_IMPLIED_VOLATILITY" => vols_of,
+            _ => |_| None,
+        };
+        let bars: Vec<HistoricalBar> = match wanted.bar_size.as_str() {
+            "1 day" => self.daily(&symbol, (start, end)).iter().filter_map(write).collect(),
+            _ => Vec::new(),
+        };
+        if bars.is_empty() {
             let said = format!(
-                "{NOTHING}: {} {} {}; this gateway keeps daily trades of ETFs and indices",
-                instrument.symbol(),
-                wanted.bar_size,
-                wanted.what_to_show
+                "{NOTHING}: {symbol} {} {}; this gateway keeps daily trades of ETFs, indices and \
+                 futures, and daily implied volatility of ETFs",
+                wanted.bar_size, wanted.what_to_show
             );
             return Err((162, said));
-        }
-        let bars = self.daily(instrument.symbol(), (start, end));
-        if bars.is_empty() {
-            return Err((162, NOTHING.to_owned()));
         }
         let edge = |day: NaiveDate| format!("{} 00:00:00 US/Eastern", day.format("%Y%m%d"));
         Ok((bars, edge(start), edge(end)))
     }
 
     /// Bars after the first day, up to and with the last; of a session only once it has closed.
-    fn daily(&self, symbol: &Symbol, (start, end): (NaiveDate, NaiveDate)) -> Vec<HistoricalBar> {
+    fn daily(&self, symbol: &Symbol, (start, end): (NaiveDate, NaiveDate)) -> Vec<DailyBar> {
         let source = self.exchange.source();
         let mut bars: Vec<DailyBar> = source.history();
         let begun = source.description().first_session;
         let since = begun.iter_days().take_while(|day| *day <= end);
         bars.extend(since.filter_map(|day| source.daily_bar(symbol, day)));
-        bars.iter()
-            .filter(|bar| bar.symbol == *symbol && bar.session > start && bar.session <= end)
-            .map(bar_of)
-            .collect()
+        bars.retain(|bar| bar.symbol == *symbol && bar.session > start && bar.session <= end);
+        bars
     }
 }
 
-fn bar_of(bar: &DailyBar) -> HistoricalBar {
+/// Whose bars answer for a contract: an ETF's or an index's own, and of a future its root's, which
+/// run on through the expiries.
+fn barred(source: &dyn MarketSource, wanted: &WireContract) -> Option<Symbol> {
+    let mut rest = wanted.clone();
+    if wanted.security_type == "CONTFUT" {
+        rest.security_type = "FUT".to_owned();
+        let first = find(source, &rest).into_iter().next()?;
+        return Some(first.symbol().clone());
+    }
+    match find(source, &rest).as_slice() {
+        [one @ (Instrument::Stock(_) | Instrument::Index(_) | Instrument::Future(_))] => {
+            Some(one.symbol().clone())
+        }
+        _ => None,
+    }
+}
+
+/// The 30-day implied volatility of the session, a fraction: the market keeps one a day.
+fn vols_of(bar: &DailyBar) -> Option<HistoricalBar> {
+    let vol = bar.implied_vol?;
+    let mut written = trades_of(bar);
+    (written.open, written.high, written.low, written.close) = (vol, vol, vol, vol);
+    written.volume = None;
+    Some(written)
+}
+
+fn trades_of(bar: &DailyBar) -> HistoricalBar {
     HistoricalBar {
         date: bar.session.format("%Y%m%d").to_string(),
         open: bar.open.to_f64(),

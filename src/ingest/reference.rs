@@ -166,8 +166,8 @@ impl<F: Feed> ReferenceStep<F> {
     }
 
     fn bars(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
-        let mut bars =
-            if self.delivered.is_empty() { self.feed.borrow().history() } else { Vec::new() };
+        // Each time: sessions that the desk has missed are in it too.
+        let mut bars = self.feed.borrow().history();
         for symbol in &self.bar_symbols {
             bars.extend(self.feed.borrow().daily_bar(symbol, context.run.session_date));
         }

@@ -88,6 +88,11 @@ pub fn futures(root: &Symbol) -> Contract {
     }
 }
 
+/// A root's futures as one contract that runs on through its expiries; it has a history only.
+pub fn continuous(root: &Symbol) -> Contract {
+    Contract { security_type: SecurityType::ContinuousFuture, ..futures(root) }
+}
+
 /// What to ask every option of one expiry with.
 pub fn options(symbol: &Symbol, expiry: &str) -> Contract {
     Contract {

@@ -10,6 +10,7 @@ use crate::broker::BrokerEvent;
 use crate::market::{ConId, FutureContract, Instrument, OptionContract, Symbol, Timestamp};
 use crate::structures::{AccountSnapshot, BrokerPosition};
 
+use super::bars::Bars;
 use super::book::Book;
 use super::quotes::Ticks;
 
@@ -34,6 +35,7 @@ pub struct Mirror {
     pub read_after: Option<usize>,
     pub listing: Listing,
     pub ticks: BTreeMap<ConId, Ticks>,
+    pub bars: Bars,
     /// Options whose quotes the desk asks for.
     pub watched: BTreeMap<Symbol, Vec<ConId>>,
     /// Counts how often the broker has lost its streams: a line of an earlier count is dead.
@@ -90,6 +92,7 @@ impl Mirror {
             read_after: None,
             listing: Listing::default(),
             ticks: BTreeMap::new(),
+            bars: Bars::default(),
             watched: BTreeMap::new(),
             epoch: 0,
             sealed: Vec::new(),

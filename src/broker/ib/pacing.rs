@@ -27,6 +27,10 @@ const ORDERS_ONLY: usize = 3;
 /// until it tries one more again.
 const LESS: usize = 5;
 const AGAIN_AFTER_SECONDS: f64 = 300.0;
+/// Requests for history within ten minutes: IB's rule for the smallest bars is 60, and other
+/// clients of the gateway count too.
+const HISTORIES: usize = 50;
+const HISTORIES_WITHIN_SECONDS: f64 = 600.0;
 /// A second as we count it: messages may be read a little closer together than they were sent.
 const SECOND: f64 = 1.01;
 
@@ -40,6 +44,7 @@ pub struct Pacer {
 #[derive(Debug)]
 struct Traffic {
     sent: VecDeque<f64>,
+    histories: VecDeque<f64>,
     /// What data may use now.
     data: usize,
     /// When that was last changed.
@@ -48,7 +53,7 @@ struct Traffic {
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self { sent: VecDeque::new(), data: DATA, changed_at: 0.0 }
+        Self { sent: VecDeque::new(), histories: VecDeque::new(), data: DATA, changed_at: 0.0 }
     }
 }
 
@@ -69,6 +74,12 @@ impl Pacer {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether one more history may be asked for now, which then counts.
+    pub fn may_ask_history(&self) -> bool {
+        let at = self.clock.elapsed_seconds();
+        self.traffic().take_history(at)
+    }
+
     /// Waits until one more message may be sent. Data leaves the last places to orders.
     pub async fn leave(&self, priority: Priority) {
         while let Some(seconds) = self.wait(priority) {
@@ -87,6 +98,18 @@ impl Traffic {
     fn offended(&mut self, at: f64) {
         self.data = self.data.saturating_sub(LESS).max(DATA_LEAST);
         self.changed_at = at;
+    }
+
+    fn take_history(&mut self, at: f64) -> bool {
+        let since = at - HISTORIES_WITHIN_SECONDS;
+        while self.histories.front().is_some_and(|first| *first <= since) {
+            self.histories.pop_front();
+        }
+        let may = self.histories.len() < HISTORIES;
+        if may {
+            self.histories.push_back(at);
+        }
+        may
     }
 
     fn take(&mut self, at: f64, priority: Priority) -> Option<f64> {
@@ -133,6 +156,15 @@ mod tests {
         let mut traffic = Traffic { sent, ..Traffic::default() };
         assert!(traffic.take(0.5, Priority::Data).is_some());
         assert!(traffic.take(0.5, Priority::Orders).is_none());
+    }
+
+    #[test]
+    fn histories_have_a_budget_of_their_own() {
+        let mut traffic = Traffic::default();
+        let asked = (0..70).filter(|n| traffic.take_history(f64::from(*n))).count();
+        assert_eq!(asked, HISTORIES);
+        assert!(traffic.take_history(600.5), "the first is ten minutes old");
+        assert!(!traffic.take_history(600.6));
     }
 
     #[test]

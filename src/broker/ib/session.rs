@@ -60,6 +60,7 @@ impl Link {
             Err(error) => return Lost(format!("no notices: {error}")),
         };
         let quotes = std::pin::pin!(self.quote(client));
+        let bars = std::pin::pin!(self.keep_bars(client));
         let stages = async {
             loop {
                 let stage = self.stage(client, &mut updates, (&mut notices, commands));
@@ -71,6 +72,7 @@ impl Link {
         };
         let lost = tokio::select! {
             lost = quotes => lost,
+            lost = bars => lost,
             lost = stages => lost,
         };
         // Before the open lines are dropped: a hundred cancels at once would break the broker's
