@@ -128,7 +128,7 @@ fn dividend(row: &Fields<'_>) -> Option<DividendRow> {
         _ => return None,
     };
     Some(DividendRow {
-        symbol: Symbol::new(*symbol),
+        symbol: Symbol::new(symbol),
         ex_date,
         amount,
         certainty,

@@ -82,7 +82,7 @@ impl House {
 fn barred(source: &dyn MarketSource, wanted: &WireContract) -> Option<Symbol> {
     let mut rest = wanted.clone();
     if wanted.security_type == "CONTFUT" {
-        rest.security_type = "FUT".to_owned();
+        "FUT".clone_into(&mut rest.security_type);
         let first = find(source, &rest).into_iter().next()?;
         return Some(first.symbol().clone());
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use ibapi::contracts::Contract;
-use ibapi::market_data::historical::{Bar as Given, BarTimestamp, HistoricalData, ToDuration as _};
+use ibapi::market_data::historical::{
+    Bar as Given, BarTimestamp, Duration as Span, HistoricalData, ToDuration as _,
+};
 use ibapi::prelude::{Client, HistoricalBarSize, HistoricalWhatToShow};
 use tokio::time::timeout;
 
@@ -81,11 +83,14 @@ impl Link {
 
     async fn fetch_bars(&self, client: &Client, session: NaiveDate) -> Result<(), Lost> {
         self.mirror().bars.tried_at = Some(self.clock.now());
-        let is_first = self.mirror().bars.through.is_none();
+        let span = match self.mirror().bars.through {
+            None => 1.years(),
+            Some(_) => LATEST_DAYS.days(),
+        };
         let mut missing = Vec::new();
         for (symbol, contract) in self.barred() {
             let trades = HistoricalWhatToShow::Trades;
-            let trades = match self.history(client, (&contract, trades), is_first).await? {
+            let trades = match self.history(client, (&contract, trades), span).await? {
                 Ok(trades) => trades,
                 Err(why) => {
                     missing.push(format!("{symbol}: {why}"));
@@ -94,7 +99,7 @@ impl Link {
             };
             let vols = HistoricalWhatToShow::OptionImpliedVolatility;
             let vols = if contract.security_type == ibapi::prelude::SecurityType::Stock {
-                self.history(client, (&contract, vols), is_first).await?
+                self.history(client, (&contract, vols), span).await?
             } else {
                 Ok(BTreeMap::new())
             };
@@ -134,16 +139,15 @@ impl Link {
         &self,
         client: &Client,
         (contract, what): (&Contract, HistoricalWhatToShow),
-        is_first: bool,
+        span: Span,
     ) -> Result<Result<BTreeMap<NaiveDate, Given>, String>, Lost> {
         if !self.pacer.may_ask_history() {
             return Ok(Err("the budget of historical requests is used up".to_owned()));
         }
         self.pacer.leave(Priority::Data).await;
-        let duration = if is_first { 1.years() } else { LATEST_DAYS.days() };
         let asked = client
             .historical_data(contract, HistoricalBarSize::Day)
-            .duration(duration)
+            .duration(span)
             .what_to_show(what)
             .fetch();
         match timeout(ANSWER, asked).await {
