@@ -45,8 +45,8 @@ pub fn dividends(files: &Files) -> Result<Vec<DividendRow>, Vec<FileFault>> {
 
 /// Continuous risk-free rates by maturity, fractions a year.
 pub fn rates(files: &Files) -> Result<Vec<Rate>, Vec<FileFault>> {
-    const ROW: &str = "maturity_date,rate,rate_error or nothing,\"source\",valid_through, with rates \
-                       as fractions a year (0.0375 is 3.75 %)";
+    const ROW: &str = "maturity_date,rate,rate_error or nothing,\"source\",valid_through, with \
+                       rates as fractions a year (0.0375 is 3.75 %)";
     rows_of(files, (RATES, RATES_HEADER, ROW), rate)
 }
 
