@@ -2,6 +2,7 @@
 //! function that builds the parts; below it nothing asks which world it is in.
 
 pub mod accounts;
+pub mod behind;
 pub mod by_hand;
 pub mod daily_bars;
 pub mod demo;
@@ -9,6 +10,7 @@ pub mod digest;
 pub mod embedded;
 pub mod files;
 pub mod home;
+pub mod live;
 pub mod market_choice;
 pub mod paper;
 pub mod paper_gateway;

@@ -33,4 +33,4 @@ mod words;
 pub use faults::{Script, ScriptError};
 pub use keeping::{KeepError, Keeper, Kept};
 pub use server::{Gateway, Speed};
-pub use traffic::{Delay, Rules};
+pub use traffic::{Access, Delay, Rules};

@@ -15,6 +15,7 @@ mod contracts;
 mod link;
 mod mirror;
 mod pacing;
+mod probe;
 mod quotes;
 mod session;
 mod streams;
@@ -47,7 +48,8 @@ use mirror::{Mirror, Standing};
 use pacing::Pacer;
 use quotes::Ticks;
 
-pub use link::{Bounds, Endpoint, Universe};
+pub use link::{Bounds, CLOCKS_WITHIN, Endpoint, Universe};
+pub use probe::{Probe, probe};
 
 /// Commands that may wait at once; the desk's thread sends one at a time.
 const COMMANDS: usize = 16;
@@ -168,8 +170,12 @@ impl IbBroker {
 
     /// One line on the connection, for people.
     pub fn standing(&self) -> String {
-        match &self.mirror().standing {
+        let mirror = self.mirror();
+        match &mirror.standing {
             Standing::Starting(why) => why.clone(),
+            Standing::Connected if mirror.listing.of.is_none() => {
+                "connected, contracts are being described".to_owned()
+            }
             Standing::Connected => "connected".to_owned(),
             Standing::Away(since, why) => format!("{why} (since {since})"),
         }

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::exchange::{DailyBar, MarketSource};
+use crate::exchange::{DailyBar, DividendRow, MarketSource};
 use crate::market::Symbol;
 
 use super::{Bar, Dividend, FeedDescription, Rate, ScheduledEvent};
@@ -20,16 +20,18 @@ pub fn rates(market: &dyn MarketSource) -> Vec<Rate> {
 }
 
 pub fn dividends(market: &dyn MarketSource) -> Vec<Dividend> {
-    let rows = market.dividends().into_iter();
-    rows.map(|row| Dividend {
+    market.dividends().into_iter().map(dividend_of).collect()
+}
+
+pub fn dividend_of(row: DividendRow) -> Dividend {
+    Dividend {
         symbol: row.symbol,
         ex_date: row.ex_date,
         amount: row.amount,
         certainty: row.certainty.as_str(),
         source: row.source.to_owned(),
         valid_through: row.valid_through,
-    })
-    .collect()
+    }
 }
 
 pub fn events(market: &dyn MarketSource) -> Vec<ScheduledEvent> {

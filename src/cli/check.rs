@@ -2,6 +2,7 @@
 //!
 //! Looks, and changes nothing. Exit status 1 if anything is not OK.
 
+mod broker;
 mod lake;
 mod models;
 
@@ -64,14 +65,17 @@ impl Typed {
                 Found::Faulty(vec![format!("{error}; make it readable text, or move it away")]),
             )?,
             Ok((set, origins)) => {
-                tell("files", Found::Sound(origins_text(&origins)))?;
                 let settings = Settings::read(&set);
+                tell("files", files_found(&home, &origins, settings.as_ref().ok()))?;
                 tell("settings", settings_found(settings.as_ref()))?;
                 tell("jobs", jobs_found(&set))?;
                 tell("pipelines", pipelines_found(&set))?;
                 tell("sql", models::found(&set, settings.as_ref().ok()))?;
                 tell("reference", reference_found(&set, settings.as_ref().ok(), now))?;
                 tell("calendar", calendar_found(&set, now))?;
+                if let Ok(settings) = &settings {
+                    tell("broker", broker::found(settings))?;
+                }
             }
         }
         tell("lake", lake::found(&home))?;
@@ -109,6 +113,13 @@ fn home_found(home: &Home) -> Found {
     }
 }
 
+/// Where the files come from. What trades at IB lies whole in its home.
+fn files_found(home: &Home, origins: &[(String, Origin)], settings: Option<&Settings>) -> Found {
+    let at_ib = settings.is_some_and(|settings| settings.desk.broker == BrokerKind::Ib);
+    let lacks = files::lacks(home.root(), origins).filter(|_| at_ib);
+    Found::of(origins_text(origins), lacks.into_iter().collect())
+}
+
 /// Parts that come from the same place together: `deltadesk.toml edited; jobs.toml, sql shipped`.
 fn origins_text(origins: &[(String, Origin)]) -> String {
     let each = [Origin::Edited, Origin::Unedited, Origin::Shipped].into_iter();
@@ -129,6 +140,11 @@ fn settings_found(settings: Result<&Settings, &Vec<crate::pipeline::FileFault>>)
         Ok(settings) => {
             let broker = match settings.desk.broker {
                 BrokerKind::Paper => format!("paper account {}", settings.paper.account_id),
+                BrokerKind::Ib => format!(
+                    "{} account {} at IB",
+                    settings.ib.account_kind.as_str(),
+                    settings.ib.account_id
+                ),
             };
             let orders = match settings.desk.orders {
                 OrderMode::Observe => "orders are observed, not sent",
@@ -189,12 +205,20 @@ fn reference_found(set: &Files, settings: Option<&Settings>, now: Timestamp) -> 
     for path in &paths {
         let text = set.get(*path).map_or("", String::as_str);
         match valid_through(text) {
+            Ok(None) if text.lines().next().is_some_and(is_dated) => {
+                let fault = format!("{path} is empty; add rows, each with its source");
+                match settings.map(|settings| settings.desk.broker) {
+                    Some(BrokerKind::Paper) | None => notes.push(format!("{fault} for live use")),
+                    Some(BrokerKind::Ib) => faults.push(fault),
+                }
+            }
             Ok(None) => {}
             Ok(Some(last)) if last >= today => notes.push(format!("{path} valid through {last}")),
             Ok(Some(last)) => {
                 let fault = format!("{path}: nothing in it is valid after {last}; add newer rows");
                 match settings.map(|settings| settings.desk.broker) {
                     Some(BrokerKind::Paper) | None => notes.push(format!("{fault} for live use")),
+                    Some(BrokerKind::Ib) => faults.push(fault),
                 }
             }
             Err((line, problem)) => faults.push(format!("{path}:{line}: {problem}")),
@@ -204,11 +228,15 @@ fn reference_found(set: &Files, settings: Option<&Settings>, now: Timestamp) -> 
     Found::of(notes.join("; "), faults)
 }
 
+/// Whether rows under this header say how long they are valid.
+fn is_dated(header: &str) -> bool {
+    header.rsplit(',').next() == Some("valid_through")
+}
+
 /// The latest `valid_through` of a file whose last column it is; `None` where it has none.
 fn valid_through(text: &str) -> Result<Option<chrono::NaiveDate>, (usize, String)> {
     let mut lines = text.lines().enumerate();
-    let header = lines.next().map(|(_, header)| header).unwrap_or_default();
-    if header.rsplit(',').next() != Some("valid_through") {
+    if !lines.next().is_some_and(|(_, header)| is_dated(header)) {
         return Ok(None);
     }
     let mut last = None;

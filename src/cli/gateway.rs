@@ -8,8 +8,8 @@ use chrono::NaiveDate;
 use clap::Args;
 
 use crate::desk::home::Home;
-use crate::desk::paper_gateway::{AtOpen, gateway_at_open};
-use crate::gateway::{Rules, Script, Speed};
+use crate::desk::paper_gateway::{Asked, Beginning, gateway_asked};
+use crate::gateway::{Access, Rules, Script, Speed};
 use crate::market::Clock as _;
 
 /// What was typed.
@@ -21,21 +21,32 @@ pub struct Typed {
     /// Seed of the synthetic market and of every draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The session at whose open the market begins.
-    #[arg(long, default_value = "2026-03-02")]
-    from: NaiveDate,
+    /// The session at whose open the market begins, or now: then it keeps the wall's time.
+    #[arg(long, default_value = "2026-03-02", value_name = "DATE|now", value_parser = beginning)]
+    from: Beginning,
     /// Simulated seconds a second, above 0 and at most 100.
     #[arg(long, default_value = "1", value_parser = speed)]
     speed: Speed,
     /// Whether 50 messages a second are the most, as at IB: ib or off.
     #[arg(long, default_value = "ib", value_parser = pacing)]
     pacing: Rules,
+    /// Neither takes nor tells orders, as with "Read-Only API" ticked at IB.
+    #[arg(long)]
+    read_only: bool,
     /// A script of faults; docs/gateway.md says what it may hold.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Keeps the account in this folder, and goes on with what is there.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+}
+
+fn beginning(text: &str) -> Result<Beginning, String> {
+    if text == "now" {
+        return Ok(Beginning::Now);
+    }
+    let date: Result<NaiveDate, _> = text.parse();
+    date.map(Beginning::AtOpen).map_err(|_| format!("`{text}` is neither a date nor now"))
 }
 
 fn pacing(text: &str) -> Result<Rules, String> {
@@ -58,8 +69,10 @@ pub(super) fn speed(text: &str) -> Result<Speed, String> {
 impl Typed {
     pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
         let home = Home::choose(home, Path::new("desk"));
-        let at = AtOpen { home: home.root(), seed: self.seed, session: self.from };
-        let gateway = gateway_at_open(at, self.state.as_deref(), (self.speed, self.pacing))?;
+        let at = Asked { home: home.root(), seed: self.seed, beginning: self.from };
+        let access = if self.read_only { Access::ReadOnly } else { Access::Full };
+        let rules = Rules { access, ..self.pacing };
+        let gateway = gateway_asked(at, self.state.as_deref(), (self.speed, rules))?;
         let faults = match &self.faults {
             Some(path) => read_script(path)?,
             None => Script::default(),
@@ -78,7 +91,7 @@ impl Typed {
             );
             println!("clients: protobuf at server versions 213 to 226, text at 176 to 178");
             println!(
-                "market: synthetic, from the open of {}, now {}, {} times as fast",
+                "market: synthetic, {}, now {}, {} times as fast",
                 self.from,
                 gateway.now().format("%Y-%m-%d %H:%M:%S UTC"),
                 self.speed.0

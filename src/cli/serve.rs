@@ -21,9 +21,9 @@ pub struct Typed {
     /// instant such as 2026-03-02T14:00:00Z. Without it, now.
     #[arg(long, value_name = "DATE|INSTANT")]
     from: Option<String>,
-    /// Seed of the embedded market.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// Seed of the embedded market; 1 without it.
+    #[arg(long)]
+    seed: Option<u64>,
     /// A script of faults for the embedded gateway; docs/gateway.md says what it may hold.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,

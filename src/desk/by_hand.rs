@@ -21,6 +21,7 @@ use crate::schedule::{Job, Jobs, Occurrence, When};
 use super::files;
 use super::home::Home;
 use super::paper::exchange_config;
+use super::settings::BrokerKind;
 use super::world::{Pace, Plans, World, WorldParts};
 
 /// The market behind a job by hand; any seed is as good as another.
@@ -36,6 +37,13 @@ pub fn run_job(home: &Home, job: &str, date: Option<NaiveDate>) -> anyhow::Resul
         let names: Vec<String> = jobs.iter().map(|job| job.name.to_string()).collect();
         bail!("jobs.toml has no job `{job}`; there are {}", names.join(", "));
     };
+    if plans.settings.desk.broker == BrokerKind::Ib {
+        bail!(
+            "{} trades at IB, and a job by hand has a market of its own, whose rows would stand \
+             among the real ones; `deltadesk serve` runs the jobs",
+            home.root().display()
+        );
+    }
     if home.demo_mark().exists() {
         bail!(
             "{} holds a demo, which lives in virtual time; run jobs in a home of their own \
@@ -102,6 +110,7 @@ fn build(
     let account = exchange_config(&plans.settings, SEED)?;
     let exchange = Exchange::new(Box::new(market), account, Arc::clone(calendar))?;
     let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)))?;
+    let opening_cash = super::paper::initial_cash(&plans.settings)?;
     let parts = WorldParts {
         plans,
         files: set,
@@ -111,6 +120,7 @@ fn build(
         calendar: Arc::clone(calendar),
         start: now,
         reports: home.reports(),
+        opening_cash,
         pace: Pace::ByHand,
     };
     World::new(parts, runtime)

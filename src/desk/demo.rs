@@ -250,6 +250,7 @@ fn build_world(
     mark_home(order, home, &broker.description())?;
     let lake =
         runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Buffered)))?;
+    let opening_cash = super::paper::initial_cash(&plans.settings)?;
     let parts = WorldParts {
         plans,
         files: set,
@@ -259,6 +260,7 @@ fn build_world(
         calendar: Arc::clone(calendar),
         start,
         reports: home.reports(),
+        opening_cash,
         pace: Pace::Virtual,
     };
     World::new(parts, runtime)

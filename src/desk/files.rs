@@ -102,6 +102,21 @@ pub fn of_home(home: &Path) -> Result<(Files, Vec<(String, Origin)>), FileError>
     Ok((files, origins))
 }
 
+/// What a home lacks to trade an account at IB: there every file lies in it, so that nothing of
+/// what trades changes with the binary.
+pub fn lacks(home: &Path, origins: &[(String, Origin)]) -> Option<String> {
+    let shipped = origins.iter().filter(|(_, origin)| *origin == Origin::Shipped);
+    let parts: Vec<&str> = shipped.map(|(part, _)| part.as_str()).collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "with broker = \"ib\" every file lies in the home, and {} has no {}; `deltadesk \
+             init DIR` lays all of them out, to be looked at and copied",
+            home.display(),
+            parts.join(", ")
+        )
+    })
+}
+
 fn read_into(path: &Path, name: &str, files: &mut Files) -> Result<(), FileError> {
     if path.is_file() {
         files.insert(name.to_owned(), std::fs::read_to_string(path).map_err(at(path))?);

@@ -1,11 +1,30 @@
 //! The home folder: where it is, and what lies in it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::embedded::Market;
+
+/// Whom a served home belongs to: chosen once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Served {
+    Ib { account_id: String },
+    Synthetic(Market),
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ib { account_id } => write!(out, "account {account_id} at IB"),
+            Self::Synthetic(market) => write!(out, "an embedded market ({market})"),
+        }
+    }
+}
 
 /// Paths inside a home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,22 +69,22 @@ impl Home {
         self.root.join("served")
     }
 
-    /// The market that this home is served with, once it has been.
-    pub fn served_with(&self) -> anyhow::Result<Option<Market>> {
+    /// Whom this home belongs to, once it has been served.
+    pub fn served_with(&self) -> anyhow::Result<Option<Served>> {
         let mark = self.served_mark();
         if !mark.exists() {
             return Ok(None);
         }
         let text = std::fs::read_to_string(&mark)
             .with_context(|| format!("{} cannot be read", mark.display()))?;
-        let market = serde_json::from_str(&text)
+        let served = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged; serve another --home", mark.display()))?;
-        Ok(Some(market))
+        Ok(Some(served))
     }
 
-    /// Chooses that market, once. A demo never works here again.
-    pub fn mark_served(&self, market: &Market) -> anyhow::Result<()> {
-        Self::write_whole(&self.served_mark(), &serde_json::to_string_pretty(market)?)
+    /// Chooses that, once. A demo never works here again.
+    pub fn mark_served(&self, by: &Served) -> anyhow::Result<()> {
+        Self::write_whole(&self.served_mark(), &serde_json::to_string_pretty(by)?)
     }
 
     /// Where the embedded gateway keeps its account.

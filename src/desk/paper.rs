@@ -7,17 +7,21 @@ use crate::market::Usd;
 
 use super::settings::Settings;
 
+/// The paper account's cash at its beginning.
+pub fn initial_cash(settings: &Settings) -> anyhow::Result<Usd> {
+    Usd::from_f64(settings.paper.initial_cash_usd)
+        .context("deltadesk.toml: [paper] initial_cash_usd is no amount")
+}
+
 /// The exchange's settings: as shipped, with the account, its cash and its margin as the operator
 /// wrote them. The gate and the exchange margin by the same numbers.
 pub fn exchange_config(settings: &Settings, seed: u64) -> anyhow::Result<ExchangeConfig> {
     let paper = &settings.paper;
-    let amount = |usd: f64, key: &str| {
-        Usd::from_f64(usd).with_context(|| format!("deltadesk.toml: [paper] {key} is no amount"))
-    };
     let mut config = ExchangeConfig::shipped(seed);
     config.account_id.clone_from(&paper.account_id);
-    config.initial_cash = amount(paper.initial_cash_usd, "initial_cash_usd")?;
-    config.initial_commodities_cash = amount(paper.commodities_cash_usd, "commodities_cash_usd")?;
+    config.initial_cash = initial_cash(settings)?;
+    config.initial_commodities_cash = Usd::from_f64(paper.commodities_cash_usd)
+        .context("deltadesk.toml: [paper] commodities_cash_usd is no amount")?;
     config.margin.parameters = settings.risk.margin.clone();
     Ok(config)
 }

@@ -12,32 +12,35 @@ use chrono::{NaiveDate, TimeDelta};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Universe};
+use crate::broker::ib::IbBroker;
 use crate::gateway::{Script, Speed};
 use crate::journal::Journal;
 use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
 use crate::market::clock::Stopwatch;
 use crate::market::sessions::Venue;
-use crate::market::{Clock, Symbol, Timestamp, WallClock};
+use crate::market::{Clock, Timestamp, Usd, WallClock};
 use crate::pipeline::Files;
 use crate::schedule::{Jobs, Occurrence, Planner};
 use crate::structures::OrderState;
 
-use super::embedded::{self, Embedded, Market, Published, Running, Time};
+use super::behind::{Behind, put_up};
+use super::embedded::Embedded;
 use super::files;
 use super::home::Home;
-use super::settings::Settings;
 use super::world::{Pace, Plans, World, WorldParts};
 
 /// How often the desk looks what is due, of the wall.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often the lease is renewed and the heartbeat written, of the wall.
 const MINUTE: f64 = 60.0;
-/// How often the desk's time is kept, of the wall, and how far beyond it a start goes on.
+/// How often the desk's time is kept, of the wall.
 const SECOND: f64 = 1.0;
-const BEYOND_CLOCK_SECONDS: f64 = 3.0;
-/// How long a start waits for the broker, and a stop for its last words.
-const READY_WITHIN: Duration = Duration::from_mins(1);
+/// How long a start waits for daily bars, how often it looks whether the broker is ready, and after
+/// how many seconds it says that it is not.
+const BARS_WITHIN: Duration = Duration::from_mins(1);
+const READY_LOOK: Duration = Duration::from_millis(500);
+const READY_SOON: f64 = 4.0;
+/// How long a stop waits for the broker's last words.
 const LAST_WORDS_WITHIN: f64 = 10.0;
 /// How long a start within a session waits for quotes, of the wall, and how many are enough.
 const QUOTES_WITHIN: f64 = 60.0;
@@ -48,17 +51,13 @@ const BEFORE_OPEN: TimeDelta = TimeDelta::minutes(35);
 const FIRST_LOOK_BACK: TimeDelta = TimeDelta::hours(12);
 /// The journal's name for the instant up to which jobs have been judged.
 const WATERMARK: &str = "schedule";
-/// Market data lines that IB gives an account without a booster pack.
-const LINES: usize = 100;
-/// Options are looked up to so many days past the furthest target.
-const BEYOND_TARGET_DAYS: i64 = 30;
 
 /// What was asked for.
 #[derive(Debug, Clone)]
 pub struct ServeOrder {
     pub speed: Speed,
-    /// Seed of the embedded market.
-    pub seed: u64,
+    /// Seed of the embedded market; 1 without it.
+    pub seed: Option<u64>,
     /// Where the embedded market's time begins; the wall's own time without it.
     pub from: Option<Timestamp>,
     pub faults: Script,
@@ -90,7 +89,7 @@ pub fn run(
             home.root().display()
         );
     }
-    let (set, _) = files::of_home(home.root())?;
+    let (set, origins) = files::of_home(home.root())?;
     let plans = Plans::read(&set).map_err(super::faults_error)?;
     let jobs = Jobs::parse("jobs.toml", set.get("jobs.toml").map_or("", String::as_str))
         .map_err(|faults| anyhow!("{faults}"))?;
@@ -105,27 +104,36 @@ pub fn run(
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let planner = Planner::new(jobs, Arc::clone(&plans.calendar));
-    let (market, from) = market_of(&order, home, &plans)?;
-    let running = Running {
-        market: &market,
-        from,
-        speed: order.speed,
-        faults: order.faults,
-        folder: &home.gateway(),
-    };
-    let embedded = embedded::start(running, &plans.settings, &plans.calendar, runtime.handle())?;
-    listener.line(embedded.gateway.now(), &format!("paper gateway on {}", embedded.address));
-    let broker = broker_of(&plans, &embedded, &runtime);
-    broker.wait_until_ready(READY_WITHIN).context("the broker does not become ready")?;
-    let clock = Arc::new(embedded.gateway.clone());
+    let behind = put_up(order, home, (&plans, &origins), runtime.handle())?;
+    let clock = Arc::clone(&behind.clock);
+    listener.line(clock.now(), &behind.said);
+    if await_broker(&behind, stop, listener) == Waited::Stopped {
+        lease.release(WallClock.now())?;
+        listener.line(clock.now(), "stopped before the broker was there: nothing was begun");
+        return Ok(());
+    }
     listener.line(clock.now(), "broker ready: contracts described, account read");
-    for missing in broker.wait_for_bars(READY_WITHIN) {
+    for missing in behind.broker.wait_for_bars(BARS_WITHIN) {
         listener.line(clock.now(), &format!("daily bars are missing: {missing}"));
     }
-    let world = world_of((plans, set), (home, clock.now()), broker, runtime)?;
+    let mut journal = Journal::open(&home.state_db())?;
+    let opening_cash = behind.opening_cash(&mut journal)?;
+    let Behind { broker, embedded, .. } = behind;
+    let world =
+        world_of((plans, set), (home, clock.now()), (broker, journal, opening_cash), runtime)?;
     let told = world.journal.borrow().last_change()?;
     let (minute, second) = (Stopwatch::start(), Stopwatch::start());
-    let mut server = Server { world, planner, clock, listener, lease, minute, second, told };
+    let mut server = Server {
+        world,
+        planner,
+        clock,
+        listener,
+        lease,
+        minute,
+        second,
+        told,
+        _embedded: embedded,
+    };
     server.begin()?;
     while !*stop.borrow() {
         server.look(home)?;
@@ -139,69 +147,39 @@ pub fn run(
     server.end(home)
 }
 
-/// The home's market, chosen at its first start, and where its time goes on.
-fn market_of(
-    order: &ServeOrder,
-    home: &Home,
-    plans: &Plans,
-) -> anyhow::Result<(Market, Timestamp)> {
-    let now = WallClock.now();
-    let is_fast = order.speed.0 > 1.0;
-    if let Some(market) = home.served_with()? {
-        let from = match market.time {
-            Time::Wall if is_fast => {
-                bail!("{} runs on the wall's time, at --speed 1", home.root().display())
-            }
-            Time::Wall => now,
-            // What was in flight when it stopped lies behind.
-            Time::Simulated => home.clock()?.map_or(now, |kept| {
-                kept + TimeDelta::milliseconds((BEYOND_CLOCK_SECONDS * order.speed.0 * 1e3) as i64)
-            }),
-        };
-        return Ok((market, from));
-    }
-    let (start, time) = match order.from {
-        Some(from) => (from, Time::Simulated),
-        None if is_fast => bail!(
-            "--speed {} needs --from: a market that runs faster than the wall cannot begin now",
-            order.speed.0
-        ),
-        None => (now, Time::Wall),
-    };
-    let market = Market::beginning(order.seed, (start, time), &plans.calendar)?;
-    home.keep_clock(start)?;
-    home.mark_served(&market)?;
-    Ok((market, start))
+/// How waiting for the broker ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Waited {
+    Ready,
+    Stopped,
 }
 
-fn broker_of(plans: &Plans, embedded: &Embedded, runtime: &Runtime) -> IbBroker {
-    let settings: &Settings = &plans.settings;
-    let symbols = |names: &[String]| names.iter().map(|name| Symbol::new(name)).collect();
-    let furthest = settings.universe.dte_targets.iter().max().copied().unwrap_or_default();
-    let parts = IbParts {
-        endpoint: Endpoint {
-            address: embedded.address.to_string(),
-            client_id: 1,
-            account: settings.paper.account_id.clone(),
-        },
-        universe: Universe {
-            symbols: symbols(&settings.universe.symbols),
-            roots: symbols(&settings.universe.futures),
-            horizon_days: furthest + BEYOND_TARGET_DAYS,
-            lines: LINES,
-        },
-        bounds: Bounds::shipped(),
-        calendar: Arc::clone(&plans.calendar),
-        clock: Arc::new(embedded.gateway.clone()),
-        reference: Box::new(Published(embedded.gateway.clone())),
-    };
-    IbBroker::start(parts, runtime.handle())
+/// Waits for ever, as a server does whose broker is restarted every night, and says why.
+fn await_broker(
+    behind: &Behind,
+    stop: &watch::Receiver<bool>,
+    listener: &mut dyn Listener,
+) -> Waited {
+    let waited = Stopwatch::start();
+    let mut told = String::new();
+    while behind.broker.wait_until_ready(READY_LOOK).is_err() {
+        if *stop.borrow() {
+            return Waited::Stopped;
+        }
+        let standing = behind.broker.standing();
+        if waited.elapsed_seconds() > READY_SOON && standing != told {
+            let text = format!("waiting for the broker: {standing}; `deltadesk check` says more");
+            listener.line(behind.clock.now(), &text);
+            told = standing;
+        }
+    }
+    Waited::Ready
 }
 
 fn world_of(
     (plans, set): (Plans, Files),
     (home, now): (&Home, Timestamp),
-    broker: IbBroker,
+    (broker, journal, opening_cash): (IbBroker, Journal, Usd),
     runtime: Runtime,
 ) -> anyhow::Result<World<IbBroker>> {
     let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)))?;
@@ -210,11 +188,12 @@ fn world_of(
         plans,
         files: set,
         lake,
-        journal: Journal::open(&home.state_db())?,
+        journal,
         broker,
         calendar,
         start: now,
         reports: home.reports(),
+        opening_cash,
         pace: Pace::Served,
     };
     World::new(parts, runtime)
@@ -231,6 +210,7 @@ struct Server<'a> {
     second: Stopwatch,
     /// The journal's last change that the listener has been told.
     told: i64,
+    _embedded: Option<Embedded>,
 }
 
 impl Server<'_> {

@@ -32,7 +32,10 @@ pub enum OrderMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BrokerKind {
+    /// The embedded gateway, an exchange of our own.
     Paper,
+    /// TWS or IB Gateway, as `[ib]` says.
+    Ib,
 }
 
 /// `[desk]`.
@@ -76,6 +79,120 @@ impl PaperSettings {
         None
     }
 }
+
+/// What an account at IB is: its id tells, for those of paper accounts begin with a D.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountKind {
+    Paper,
+    Live,
+}
+
+impl AccountKind {
+    pub fn of(account_id: &str) -> Self {
+        if account_id.starts_with('D') { Self::Paper } else { Self::Live }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Live => "live",
+        }
+    }
+}
+
+/// `[ib]`: read by `broker = "ib"` alone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IbSettings {
+    /// Host and port of TWS or IB Gateway.
+    pub address: String,
+    pub client_id: i32,
+    pub account_id: String,
+    pub account_kind: AccountKind,
+    /// Orders to a live account are sent only with this ...
+    pub live_trading: bool,
+    /// ... and only where this names the account.
+    pub allowed_accounts: Vec<String>,
+    /// Lines of market data that the account has, and may use here.
+    pub market_data_lines: usize,
+}
+
+impl IbSettings {
+    /// Each key that cannot be, and why; which hold depends on what the desk is to do with them.
+    fn faults(&self, desk: &DeskSettings) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let port = self.address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
+        if !matches!(port, Some((host, Ok(port))) if !host.is_empty() && port > 0) {
+            let fault = format!(
+                "[ib] address = \"{}\" is no host:port; IB Gateway listens on 4002 (paper) or 4001 \
+                 (live), TWS on 7497 or 7496",
+                self.address
+            );
+            faults.push(("address", fault));
+        }
+        if !(1..=999_999).contains(&self.client_id) {
+            let fault = format!(
+                "[ib] client_id = {} is out of range; write 1 to 999999, and none that another \
+                 client of this gateway uses (0 takes over orders that were entered by hand)",
+                self.client_id
+            );
+            faults.push(("client_id", fault));
+        }
+        if !(LINES_LEAST..=LINES_MOST).contains(&self.market_data_lines) {
+            let fault = format!(
+                "[ib] market_data_lines = {} is out of range; write {LINES_LEAST} to {LINES_MOST}: \
+                 IB gives an account 100 and more with booster packs",
+                self.market_data_lines
+            );
+            faults.push(("market_data_lines", fault));
+        }
+        if desk.broker == BrokerKind::Ib {
+            faults.extend(self.account_fault(desk.orders));
+        }
+        faults
+    }
+
+    fn account_fault(&self, orders: OrderMode) -> Option<(&'static str, String)> {
+        let id = &self.account_id;
+        if id.is_empty() {
+            let fault = "[ib] account_id is empty; write the account as TWS shows it (paper \
+                         accounts begin with DU)";
+            return Some(("account_id", fault.to_owned()));
+        }
+        let kind = AccountKind::of(id);
+        if kind != self.account_kind {
+            let fault = format!(
+                "[ib] account_kind = \"{}\", and {id} is a {} account; correct whichever is wrong",
+                self.account_kind.as_str(),
+                kind.as_str()
+            );
+            return Some(("account_kind", fault));
+        }
+        if kind == AccountKind::Paper || orders == OrderMode::Observe {
+            return None;
+        }
+        if !self.live_trading {
+            let fault = format!(
+                "[ib] live_trading = false, and orders = \"send\" would trade the live account \
+                 {id}; write orders = \"observe\" under [desk], or allow it here"
+            );
+            return Some(("live_trading", fault));
+        }
+        if !self.allowed_accounts.contains(id) {
+            let fault = format!(
+                "[ib] allowed_accounts does not name the live account {id}; orders to it are not \
+                 sent"
+            );
+            return Some(("allowed_accounts", fault));
+        }
+        None
+    }
+}
+
+/// Lines of market data: too few cannot hold the underlyings, futures and legs of a desk.
+const LINES_LEAST: usize = 50;
+const LINES_MOST: usize = 1_000;
 
 /// `[universe]`: which contracts a sweep asks for. Open legs are always asked for beside them.
 #[derive(Debug, Clone, Deserialize)]
@@ -123,6 +240,7 @@ pub struct LakeSettings {
 pub struct Settings {
     pub desk: DeskSettings,
     pub paper: PaperSettings,
+    pub ib: IbSettings,
     pub universe: Universe,
     pub work: WorkSettings,
     pub lake: LakeSettings,
@@ -146,6 +264,12 @@ impl Settings {
         if let Some((key, fault)) = paper.as_ref().and_then(PaperSettings::fault) {
             reader.fault("paper", Some(key), fault);
         }
+        let ib = reader.section::<IbSettings>("ib");
+        if let (Some(ib), Some(desk)) = (&ib, &desk) {
+            for (key, fault) in ib.faults(desk) {
+                reader.fault("ib", Some(key), fault);
+            }
+        }
         let universe = reader.section::<Universe>("universe");
         let work = reader.section::<WorkSettings>("work");
         let lake = reader.section::<LakeSettings>("lake");
@@ -159,12 +283,17 @@ impl Settings {
             ("paper", "initial_cash_usd", paper.as_ref().map(|paper| paper.initial_cash_usd)),
         ];
         reader.judge_amounts(&amounts);
-        match (desk, paper, universe, work, lake, risk) {
-            (Some(desk), Some(paper), Some(universe), Some(work), Some(lake), Some(risk))
-                if reader.faults.is_empty() =>
-            {
+        match (desk, (paper, ib), universe, work, lake, risk) {
+            (
+                Some(desk),
+                (Some(paper), Some(ib)),
+                Some(universe),
+                Some(work),
+                Some(lake),
+                Some(risk),
+            ) if reader.faults.is_empty() => {
                 let hash = crate::pipeline::model::hex(&Sha256::digest(text.as_bytes()));
-                Ok(Self { desk, paper, universe, work, lake, risk, params, hash })
+                Ok(Self { desk, paper, ib, universe, work, lake, risk, params, hash })
             }
             _ => Err(reader.faults),
         }
@@ -304,12 +433,48 @@ mod tests {
     use super::*;
 
     fn faults(from: &str, to: &str) -> Vec<String> {
+        faults_of(&[(from, to)])
+    }
+
+    fn faults_of(changes: &[(&str, &str)]) -> Vec<String> {
         let mut files = crate::desk::files::shipped();
         let text = files.get_mut(FILE).unwrap();
-        assert!(text.contains(from), "the shipped settings have no `{from}`");
-        *text = text.replace(from, to);
+        for (from, to) in changes {
+            assert!(text.contains(from), "the settings have no `{from}`");
+            *text = text.replace(from, to);
+        }
         let found = Settings::read(&files).err().unwrap_or_default();
         found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_account_at_ib_is_named_and_of_its_kind_and_a_live_one_needs_two_permissions() {
+        let ib = ("broker = \"paper\"", "broker = \"ib\"");
+        let id = |id| ("account_id = \"\"", id);
+        let paper = id("account_id = \"DU7\"");
+        let live = id("account_id = \"U7\"");
+        let kind = ("account_kind = \"paper\"", "account_kind = \"live\"");
+        let permitted = ("live_trading = false", "live_trading = true");
+        let named = ("allowed_accounts = []", "allowed_accounts = [\"U7\"]");
+        let observed = ("orders = \"send\"", "orders = \"observe\"");
+        let refused = [
+            (vec![ib], "account_id is empty"),
+            (vec![ib, paper, kind], "DU7 is a paper account"),
+            (vec![ib, live], "U7 is a live account"),
+            (vec![ib, live, kind], "live_trading = false"),
+            (vec![ib, live, kind, permitted], "does not name the live account U7"),
+        ];
+        for (changes, why) in refused {
+            let found = faults_of(&changes);
+            assert!(found[0].contains(why), "{changes:?}: {found:?}");
+        }
+        for changes in [
+            vec![ib, paper],
+            vec![ib, live, kind, permitted, named],
+            vec![ib, live, kind, observed],
+        ] {
+            assert_eq!(faults_of(&changes), Vec::<String>::new(), "{changes:?}");
+        }
     }
 
     #[test]
@@ -322,6 +487,9 @@ mod tests {
             ("trade_max_loss_ratio = 0.02", "trade_max_loss_ratio = inf", "is inf", "fraction"),
             ("drawdown_ratio_max = 0.08", "drawdown_ratio_max = -0.08", "-0.08", "fraction"),
             ("capital_usd = 250000.0", "capital_usd = nan", "capital_usd", "USD"),
+            ("127.0.0.1:4002", "127.0.0.1", "host:port", "4002"),
+            ("client_id = 1", "client_id = 0", "client_id = 0", "1 to 999999"),
+            ("market_data_lines = 100", "market_data_lines = 3", "= 3", "50 to 1000"),
             ("levels = { no_new = 600.0 }", "levels = { halt = 1.0 }", "ceiling", "stale_data"),
         ];
         for (from, to, what, remedy) in cases {

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 
-use crate::broker::{Broker, Feed};
+use crate::broker::{Broker, Feed, Rate, ScheduledEvent};
 use crate::exchange::DividendRow;
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
@@ -37,6 +37,10 @@ pub struct Plans {
     pub pipelines: BTreeMap<String, Pipeline>,
     /// `reference/dividends.csv`.
     pub dividends: Vec<DividendRow>,
+    /// `reference/rates.csv`, for a live broker.
+    pub rates: Vec<Rate>,
+    /// `reference/events.csv`, for a live broker.
+    pub events: Vec<ScheduledEvent>,
     /// With `reference/session_overrides.csv`.
     pub calendar: Arc<Calendar>,
 }
@@ -48,22 +52,33 @@ impl Plans {
         let catalogue = Catalogue::read(files);
         let pipelines = read_pipelines(files, &STEPS);
         let dividends = super::reference::dividends(files);
+        let published = (super::reference::rates(files), super::reference::events(files));
         let calendar = super::reference::calendar(files);
-        match (settings, catalogue, pipelines, dividends, calendar) {
-            (Ok(settings), Ok(mut catalogue), Ok(pipelines), Ok(dividends), Ok(calendar)) => {
+        match (settings, catalogue, pipelines, (dividends, published), calendar) {
+            (
+                Ok(settings),
+                Ok(mut catalogue),
+                Ok(pipelines),
+                (Ok(dividends), (Ok(rates), Ok(events))),
+                Ok(calendar),
+            ) => {
                 catalogue.switch_off(&settings.desk.switched_off);
                 let calendar = Arc::new(calendar);
-                Ok(Self { settings, catalogue, pipelines, dividends, calendar })
+                Ok(Self { settings, catalogue, pipelines, dividends, rates, events, calendar })
             }
-            (settings, catalogue, pipelines, dividends, calendar) => Err(settings
-                .err()
-                .into_iter()
-                .chain(catalogue.err())
-                .chain(pipelines.err())
-                .chain(dividends.err())
-                .chain(calendar.err())
-                .flatten()
-                .collect()),
+            (settings, catalogue, pipelines, (dividends, (rates, events)), calendar) => {
+                Err(settings
+                    .err()
+                    .into_iter()
+                    .chain(catalogue.err())
+                    .chain(pipelines.err())
+                    .chain(dividends.err())
+                    .chain(rates.err())
+                    .chain(events.err())
+                    .chain(calendar.err())
+                    .flatten()
+                    .collect())
+            }
         }
     }
 }
@@ -78,6 +93,8 @@ pub struct WorldParts<B> {
     pub calendar: Arc<Calendar>,
     pub start: Timestamp,
     pub reports: std::path::PathBuf,
+    /// The account's cash before our first execution.
+    pub opening_cash: Usd,
     pub pace: Pace,
 }
 
@@ -116,8 +133,8 @@ pub struct World<B> {
 impl<B: Broker + Feed + 'static> World<B> {
     /// Builds every part. `runtime` does the lake's work; nothing decides on it.
     pub fn new(parts: WorldParts<B>, runtime: Runtime) -> anyhow::Result<Self> {
-        let WorldParts { plans, files, lake, journal, broker, calendar, start, reports, pace } =
-            parts;
+        let WorldParts { plans, files, lake, journal, broker, calendar, .. } = parts;
+        let WorldParts { start, reports, opening_cash, pace, .. } = parts;
         let handle = runtime.handle().clone();
         let live = LiveTables::new(&plans.catalogue, &plans.settings.params, handle.clone())?;
         let broker = shared(broker);
@@ -137,7 +154,7 @@ impl<B: Broker + Feed + 'static> World<B> {
             sequence: Rc::clone(&sequence),
             calendar: Arc::clone(&calendar),
             flusher: flusher.clone(),
-            settings: trade_settings(&plans, pace)?,
+            settings: trade_settings(&plans, (opening_cash, pace))?,
         })?);
         let steps = StepParts {
             plans: &plans,
@@ -382,7 +399,10 @@ impl<B> World<B> {
     }
 }
 
-fn trade_settings(plans: &Plans, pace: Pace) -> anyhow::Result<TradeSettings> {
+fn trade_settings(
+    plans: &Plans,
+    (opening_cash, pace): (Usd, Pace),
+) -> anyhow::Result<TradeSettings> {
     let settings = &plans.settings;
     let commission = settings
         .params
@@ -408,8 +428,7 @@ fn trade_settings(plans: &Plans, pace: Pace) -> anyhow::Result<TradeSettings> {
         },
         capital: Usd::from_f64(settings.desk.capital_usd)
             .ok_or_else(|| anyhow!("deltadesk.toml: [desk] capital_usd is no amount"))?,
-        opening_cash: Usd::from_f64(settings.paper.initial_cash_usd)
-            .ok_or_else(|| anyhow!("deltadesk.toml: [paper] initial_cash_usd is no amount"))?,
+        opening_cash,
         commission_usd_contract: *commission,
         settings_hash: settings.hash.clone(),
         sql_hash: hex(&hash.finalize()),

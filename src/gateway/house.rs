@@ -17,7 +17,7 @@ use super::news::Fill;
 use super::orders::Orders;
 use super::request::{Request, Subscription};
 use super::ticks::Line;
-use super::traffic::{Offences, Rules, STRIKES, Traffic};
+use super::traffic::{Access, Offences, Rules, STRIKES, Traffic};
 
 /// One connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +96,10 @@ pub struct House {
     /// Seats whose outbox was full.
     deaf: BTreeSet<SeatId>,
 }
+
+/// What IB says with "Read-Only API" ticked.
+const READ_ONLY: &str =
+    "Error validating request: cause - The API interface is currently in Read-Only mode.";
 
 impl House {
     pub fn new(exchange: Exchange, rules: Rules) -> Self {
@@ -243,6 +247,12 @@ impl House {
     }
 
     fn answer(&mut self, seat: SeatId, client_id: i32, request: Request) {
+        if self.rules.access == Access::ReadOnly
+            && let Some(id) = request.touches_orders()
+        {
+            self.error(seat, (id, 321), READ_ONLY);
+            return;
+        }
         match request {
             Request::StartApi { .. }
             | Request::AutoOpenOrders

@@ -105,6 +105,22 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The id under which a request that is about orders is answered; `None` for any other.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others leave orders alone")]
+    pub fn touches_orders(&self) -> Option<i32> {
+        match self {
+            Self::PlaceOrder { order_id, .. } | Self::CancelOrder { order_id } => Some(*order_id),
+            Self::GlobalCancel
+            | Self::OpenOrders
+            | Self::AllOpenOrders
+            | Self::AutoOpenOrders
+            | Self::CompletedOrders => Some(-1),
+            _ => None,
+        }
+    }
+}
+
 /// Which bars a client asks for, in the protocol's words.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HistoryRequest {

@@ -14,6 +14,15 @@ pub struct Rules {
     pub lines: usize,
     /// How long the first ticks of a stream or snapshot take; at once without it.
     pub first_ticks: Option<Delay>,
+    pub access: Access,
+}
+
+/// What clients may do with orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Full,
+    /// As with "Read-Only API" ticked: orders are neither taken nor told.
+    ReadOnly,
 }
 
 /// A span of simulated time that differs from contract to contract.
@@ -44,7 +53,7 @@ impl Delay {
 impl Rules {
     /// What IB grants an ordinary login: 50 messages a second, 100 lines (TWS API reference).
     pub fn of_ib() -> Self {
-        Self { messages_a_second: Some(50), lines: 100, first_ticks: None }
+        Self { messages_a_second: Some(50), lines: 100, first_ticks: None, access: Access::Full }
     }
 
     /// With first ticks that take their time.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use deltadesk::desk::paper_gateway::{AtOpen, exchange_at_open, gateway_at_open};
+use deltadesk::desk::paper_gateway::{Asked, Beginning, exchange_at_open, gateway_asked};
 use deltadesk::gateway::{Gateway, Rules, Script, Speed};
 use futures::StreamExt as _;
 use ibapi::orders::{Executions, OrderStatusKind, order_builder};
@@ -45,8 +45,9 @@ pub async fn gateway_with(speed: f64, rules: Rules, script: &str) -> Running {
 /// One that keeps its account in a folder.
 async fn gateway_kept_in(folder: &std::path::Path, seed: u64) -> anyhow::Result<Running> {
     let home = tempfile::tempdir()?;
-    let at = AtOpen { home: home.path(), seed, session: "2026-03-02".parse()? };
-    let gateway = gateway_at_open(at, Some(folder), (Speed(20.0), Rules::unpaced()))?;
+    let beginning = Beginning::AtOpen("2026-03-02".parse()?);
+    let at = Asked { home: home.path(), seed, beginning };
+    let gateway = gateway_asked(at, Some(folder), (Speed(20.0), Rules::unpaced()))?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     let mut serving = JoinSet::new();

@@ -24,6 +24,8 @@ mod gateway;
 mod gateway_faults;
 /// Homes in which a day costs little, for the tests that run one.
 mod homes;
+/// `broker = "ib"` against a gateway of another process.
+mod live;
 /// Recorded chains: every input row is accounted for.
 mod recorded;
 /// Each exit rule closes a position in a named scenario.

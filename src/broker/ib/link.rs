@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use ibapi::prelude::Client;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -47,7 +48,13 @@ pub struct Bounds {
     pub heartbeat: Duration,
     /// The longest rest between two tries to connect.
     pub rest: Duration,
+    /// How far the broker's clock may be from ours; `None` where both are one.
+    pub skew: Option<TimeDelta>,
 }
+
+/// Two machines that keep time by NTP agree far better than this, and quotes are judged by age in
+/// seconds.
+pub const CLOCKS_WITHIN: TimeDelta = TimeDelta::seconds(5);
 
 impl Bounds {
     pub fn shipped() -> Self {
@@ -56,7 +63,13 @@ impl Bounds {
             answer: Duration::from_secs(5),
             heartbeat: Duration::from_secs(10),
             rest: Duration::from_secs(30),
+            skew: None,
         }
+    }
+
+    /// For a broker with a clock of its own.
+    pub fn of_another_machine() -> Self {
+        Self { skew: Some(CLOCKS_WITHIN), ..Self::shipped() }
     }
 }
 
@@ -109,7 +122,7 @@ impl Link {
     pub async fn run(self, mut commands: mpsc::Receiver<Command>) {
         let mut failures: u32 = 0;
         loop {
-            let lost = match self.connect().await {
+            let lost = match connect(&self.endpoint, self.bounds).await {
                 Ok(client) => {
                     failures = 0;
                     Box::pin(self.session(&client, &mut commands)).await
@@ -142,27 +155,6 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<Client, Lost> {
-        let builder = Client::builder()
-            .address(self.endpoint.address.clone())
-            .client_id(self.endpoint.client_id)
-            // We connect again ourselves: what was missed must be asked for before anything is
-            // sent, and a connection that comes back by itself does not say so in its streams.
-            .max_reconnect_attempts(0)
-            .one_shot_timeout(self.bounds.answer);
-        match timeout(self.bounds.connect, builder.connect()).await {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(error)) => {
-                Err(Lost(format!("no connection to {}: {error}", self.endpoint.address)))
-            }
-            Err(_) => Err(Lost(format!(
-                "{} takes the connection but does not answer within {} s",
-                self.endpoint.address,
-                self.bounds.connect.as_secs()
-            ))),
-        }
-    }
-
     /// Doubling from a quarter of a second to the longest rest, each with a fifth of jitter, so
     /// that clients which lost the same gateway do not come back at the same instant.
     fn rest_after(&self, failures: u32) -> Duration {
@@ -175,6 +167,26 @@ impl Link {
     pub fn mirror(&self) -> MutexGuard<'_, Mirror> {
         // Each change is one message taken in: one that panicked has left the rest as it was.
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Connects, within its bound.
+pub async fn connect(endpoint: &Endpoint, bounds: Bounds) -> Result<Client, Lost> {
+    let builder = Client::builder()
+        .address(endpoint.address.clone())
+        .client_id(endpoint.client_id)
+        // We connect again ourselves: what was missed must be asked for before anything is sent,
+        // and a connection that comes back by itself does not say so in its streams.
+        .max_reconnect_attempts(0)
+        .one_shot_timeout(bounds.answer);
+    match timeout(bounds.connect, builder.connect()).await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(error)) => Err(Lost(format!("no connection to {}: {error}", endpoint.address))),
+        Err(_) => Err(Lost(format!(
+            "{} takes the connection but does not answer within {} s",
+            endpoint.address,
+            bounds.connect.as_secs()
+        ))),
     }
 }
 

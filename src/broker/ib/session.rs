@@ -30,6 +30,9 @@ const READINGS: usize = 5;
 /// marks move it too.
 const READ_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(60);
 
+/// A broker that is set to read only does not tell them, and does not say why in the stream.
+const OPEN_ORDERS: &str = "open orders (is \"Read-Only API\" ticked?)";
+
 /// The stream of everything that happens to orders.
 pub type Updates = Subscription<OrderUpdate>;
 
@@ -50,6 +53,9 @@ impl Link {
                 accounts.join(", "),
                 self.endpoint.account
             ));
+        }
+        if let Err(lost) = self.compare_clocks(client).await {
+            return lost;
         }
         let mut updates = match self.bounded("order updates", client.order_update_stream()).await {
             Ok(updates) => updates,
@@ -79,6 +85,21 @@ impl Link {
         // rule, and a socket that is closed needs none.
         client.disconnect().await;
         lost
+    }
+
+    /// A clock that is wrong makes every age and every session wrong: nothing is traded by it.
+    async fn compare_clocks(&self, client: &Client) -> Result<(), Lost> {
+        let Some(most) = self.bounds.skew else { return Ok(()) };
+        let told = self.bounded("the time", client.server_time_millis()).await?;
+        let now = self.clock.now().timestamp_millis();
+        let skew = (told.unix_timestamp_nanos() / 1_000_000) as i64 - now;
+        if skew.abs() <= most.num_milliseconds() {
+            return Ok(());
+        }
+        Err(Lost(format!(
+            "the broker's clock is {:+.1} s from this machine's; set both by NTP",
+            skew as f64 / 1e3
+        )))
     }
 
     async fn stage(
@@ -245,9 +266,9 @@ impl Link {
     /// returned.
     pub async fn ask_open_orders(&self, client: &Client) -> Result<Vec<i32>, Lost> {
         self.pacer.leave(Priority::Orders).await;
-        let mut stream = self.bounded("open orders", client.open_orders()).await?;
+        let mut stream = self.bounded(OPEN_ORDERS, client.open_orders()).await?;
         let rows = stream.collect_to_end_within(self.bounds.answer);
-        let rows = self.bounded("open orders", rows).await?;
+        let rows = self.bounded(OPEN_ORDERS, rows).await?;
         let now = self.clock.now();
         let mut mirror = self.mirror();
         let mut missing = mirror.book.alive();

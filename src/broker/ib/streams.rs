@@ -51,6 +51,10 @@ enum Left {
     Lost(Lost),
 }
 
+/// How long one answer to a look-up of contracts may take, of the wall: an expiry has hundreds, and
+/// IB gives them out slowly. A connection that is dead meanwhile is found by its heartbeat.
+const LISTING_WITHIN: Duration = Duration::from_mins(1);
+
 impl Link {
     /// Looks contracts up, then keeps quotes coming until the connection is lost.
     pub async fn quote(&self, client: &Client) -> Lost {
@@ -190,10 +194,10 @@ impl Link {
             return Ok(());
         }
         for symbol in &self.universe.symbols {
-            self.look_up_all(client, &contracts::underlying(symbol)).await?;
+            self.look_up_all(client, &contracts::underlying(symbol), LISTING_WITHIN).await?;
         }
         for root in &self.universe.roots {
-            self.look_up_all(client, &contracts::futures(root)).await?;
+            self.look_up_all(client, &contracts::futures(root), LISTING_WITHIN).await?;
         }
         for symbol in &self.universe.symbols {
             self.look_options_up(client, symbol, today).await?;
@@ -235,7 +239,8 @@ impl Link {
             })
             .collect();
         for expiry in expiries {
-            self.look_up_all(client, &contracts::options(symbol, &expiry)).await?;
+            let options = contracts::options(symbol, &expiry);
+            self.look_up_all(client, &options, LISTING_WITHIN).await?;
         }
         Ok(())
     }
@@ -245,9 +250,10 @@ impl Link {
         &self,
         client: &Client,
         wanted: &ibapi::contracts::Contract,
+        within: Duration,
     ) -> Result<(), Lost> {
         self.pacer.leave(Priority::Data).await;
-        let answer = match timeout(self.bounds.answer, client.contract_details(wanted)).await {
+        let answer = match timeout(within, client.contract_details(wanted)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(ibapi::Error::Notice(notice))) => {
                 tracing::warn!(
@@ -281,6 +287,6 @@ impl Link {
         let Some(id) = contracts::id_of(conid) else {
             return Err(BrokerError::NoAnswer(format!("{conid} is no id of the broker's")));
         };
-        Ok(self.look_up_all(client, &contracts::by_id(id)).await?)
+        Ok(self.look_up_all(client, &contracts::by_id(id), self.bounds.answer).await?)
     }
 }

@@ -48,6 +48,7 @@ impl ReportTerms {
             market: market_note(market),
             mode: match settings.desk.broker {
                 BrokerKind::Paper => "paper".to_owned(),
+                BrokerKind::Ib => format!("ib {}", settings.ib.account_kind.as_str()),
             },
             orders_mode: match settings.desk.orders {
                 OrderMode::Observe => "observe".to_owned(),

@@ -1,0 +1,169 @@
+//! `broker = "ib"`: the same server against a gateway that is another process, on the wall's time,
+//! as it would be against TWS.
+
+#![cfg(test)]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+fn deltadesk() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_deltadesk"))
+}
+
+/// A gateway of its own process; killed with this.
+struct Tws {
+    child: Child,
+    address: String,
+    /// Open while it lives: it says more than where it listens.
+    _said: std::process::ChildStdout,
+}
+
+impl Drop for Tws {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn tws(home: &Path, more: &[&str]) -> Tws {
+    let mut child = deltadesk()
+        .args(["gateway", "--port", "0", "--home"])
+        .arg(home)
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    let address = loop {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "a gateway says where it listens");
+        if let Some(rest) = line.strip_prefix("connect to ") {
+            break rest.split(',').next().unwrap().to_owned();
+        }
+    };
+    Tws { child, address, _said: said.into_inner() }
+}
+
+/// A home that trades the gateway's paper account at an address, sending nothing.
+fn home_at(address: &str, change: impl Fn(String) -> String) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let laid_out = deltadesk().arg("init").arg(home.path()).output().unwrap();
+    assert!(laid_out.status.success(), "{}", text(&laid_out));
+    let settings = home.path().join("deltadesk.toml");
+    let shipped = std::fs::read_to_string(&settings).unwrap();
+    let written = shipped
+        .replace("broker = \"paper\"", "broker = \"ib\"")
+        .replace("orders = \"send\"", "orders = \"observe\"")
+        .replace("address = \"127.0.0.1:4002\"", &format!("address = \"{address}\""))
+        .replace("account_id = \"\"", "account_id = \"DU0000001\"")
+        .replace("[\"SPY\", \"QQQ\", \"IWM\", \"VIX\"]", "[\"SPY\"]")
+        .replace("[\"ES\", \"MES\", \"NQ\", \"MNQ\", \"RTY\", \"M2K\"]", "[\"ES\"]");
+    std::fs::write(&settings, change(written)).unwrap();
+    let rates = home.path().join("reference/rates.csv");
+    let header = std::fs::read_to_string(&rates).unwrap();
+    let row = "2035-01-01,0.0375,,\"a rate of this test\",2035-01-01\n";
+    std::fs::write(&rates, header + row).unwrap();
+    home
+}
+
+fn text(output: &Output) -> String {
+    let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8(both).unwrap()
+}
+
+/// Serves for so many seconds, then asks it to stop.
+fn served(home: &Path, seconds: u64, more: &[&str]) -> Output {
+    let child = deltadesk()
+        .args(["serve", "--home"])
+        .arg(home)
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let pid = child.id().to_string();
+    // One that has ended by itself cannot be asked.
+    let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
+    child.wait_with_output().unwrap()
+}
+
+fn check(home: &Path) -> String {
+    text(&deltadesk().args(["check", "--home"]).arg(home).output().unwrap())
+}
+
+#[test]
+fn a_server_trades_the_account_of_another_process_and_no_other() {
+    let base = tempfile::tempdir().unwrap();
+    let tws = tws(base.path(), &["--from", "now"]);
+    let home = home_at(&tws.address, |text| text);
+    let checked = check(home.path());
+    assert!(checked.contains("OK      broker"), "{checked}");
+    assert!(checked.contains("paper account DU0000001, clocks within"), "{checked}");
+    for round in 0..2 {
+        let output = served(home.path(), 20, &[]);
+        let said = text(&output);
+        assert!(output.status.success(), "round {round}: {said}");
+        assert!(said.contains("paper account DU0000001"), "{said}");
+        assert!(said.contains("broker ready"), "{said}");
+        assert!(said.contains("stopped: everything is written"), "{said}");
+    }
+    let simulated = text(&served(home.path(), 1, &["--seed", "2"]));
+    assert!(simulated.contains("--seed is of the embedded market"), "{simulated}");
+    let by_hand = deltadesk().args(["run", "reference", "--home"]).arg(home.path()).output();
+    assert!(text(&by_hand.unwrap()).contains("trades at IB"));
+    let settings = home.path().join("deltadesk.toml");
+    let other = std::fs::read_to_string(&settings).unwrap().replace("DU0000001", "DU0000002");
+    std::fs::write(&settings, other).unwrap();
+    let said = text(&served(home.path(), 1, &[]));
+    assert!(said.contains("belongs to account DU0000001 at IB"), "{said}");
+    assert!(check(home.path()).contains("it has account DU0000001"));
+}
+
+#[test]
+fn a_broker_that_cannot_be_traded_with_is_told_with_what_to_do() {
+    let base = tempfile::tempdir().unwrap();
+    let read_only = tws(base.path(), &["--from", "now", "--read-only"]);
+    let home = home_at(&read_only.address, |text| text);
+    let checked = check(home.path());
+    assert!(checked.contains("untick \"Read-Only API\""), "{checked}");
+    let another_day = tws(base.path(), &[]);
+    let home = home_at(&another_day.address, |text| text);
+    let checked = check(home.path());
+    assert!(checked.contains("s from this machine's; set the clocks by NTP"), "{checked}");
+    drop(another_day);
+    let checked = check(home.path());
+    assert!(checked.contains("Enable ActiveX and Socket Clients"), "{checked}");
+    std::fs::remove_dir_all(home.path().join("sql")).unwrap();
+    let said = text(&served(home.path(), 1, &[]));
+    assert!(said.contains("every file lies in the home") && said.contains("has no sql"), "{said}");
+}
+
+#[test]
+fn orders_to_a_live_account_need_two_permissions() {
+    let live = |change: fn(String) -> String| {
+        let home = home_at("127.0.0.1:1", |text| {
+            change(
+                text.replace("orders = \"observe\"", "orders = \"send\"")
+                    .replace("account_id = \"DU0000001\"\n", "account_id = \"U7000001\"\n")
+                    .replace("account_kind = \"paper\"", "account_kind = \"live\""),
+            )
+        });
+        text(&served(home.path(), 1, &[]))
+    };
+    assert!(live(|text| text).contains("live_trading = false"));
+    let allowed = |text: String| text.replace("live_trading = false", "live_trading = true");
+    assert!(live(allowed).contains("allowed_accounts does not name the live account U7000001"));
+    let paper = |text: String| text.replace("account_kind = \"live\"", "account_kind = \"paper\"");
+    assert!(live(paper).contains("U7000001 is a live account"));
+    let named = |text: String| {
+        text.replace("live_trading = false", "live_trading = true")
+            .replace("allowed_accounts = []", "allowed_accounts = [\"U7000001\"]")
+    };
+    let said = live(named);
+    assert!(!said.contains("faults in the set"), "{said}");
+}
