@@ -3,10 +3,9 @@
 
 #![cfg(test)]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 fn deltadesk() -> Command {
     Command::new(env!("CARGO_BIN_EXE_deltadesk"))
@@ -75,9 +74,10 @@ fn text(output: &Output) -> String {
     String::from_utf8(both).unwrap()
 }
 
-/// Serves for so many seconds, then asks it to stop.
-fn served(home: &Path, seconds: u64, more: &[&str]) -> Output {
-    let child = deltadesk()
+/// Serves until it says something, then asks it to stop; with what it said, and whether it ended
+/// well. One that ends by itself is not asked.
+fn served(home: &Path, until: &str, more: &[&str]) -> (bool, String) {
+    let mut child = deltadesk()
         .args(["serve", "--home"])
         .arg(home)
         .args(more)
@@ -85,11 +85,25 @@ fn served(home: &Path, seconds: u64, more: &[&str]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(seconds));
-    let pid = child.id().to_string();
-    // One that has ended by itself cannot be asked.
-    let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
-    child.wait_with_output().unwrap()
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while out.read_line(&mut said).unwrap() > 0 {
+        if said.lines().last().is_some_and(|line| line.contains(until)) {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            break;
+        }
+    }
+    out.read_to_string(&mut said).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    (ended.status.success(), said + &text(&ended))
+}
+
+/// What it says when it does not begin.
+fn refusal(home: &Path, more: &[&str]) -> String {
+    let (ended_well, said) = served(home, "broker ready", more);
+    assert!(!ended_well, "{said}");
+    said
 }
 
 fn check(home: &Path) -> String {
@@ -105,21 +119,20 @@ fn a_server_trades_the_account_of_another_process_and_no_other() {
     assert!(checked.contains("OK      broker"), "{checked}");
     assert!(checked.contains("paper account DU0000001, clocks within"), "{checked}");
     for round in 0..2 {
-        let output = served(home.path(), 20, &[]);
-        let said = text(&output);
-        assert!(output.status.success(), "round {round}: {said}");
+        let (ended_well, said) = served(home.path(), "broker ready", &[]);
+        assert!(ended_well, "round {round}: {said}");
         assert!(said.contains("paper account DU0000001"), "{said}");
         assert!(said.contains("broker ready"), "{said}");
         assert!(said.contains("stopped: everything is written"), "{said}");
     }
-    let simulated = text(&served(home.path(), 1, &["--seed", "2"]));
+    let simulated = refusal(home.path(), &["--seed", "2"]);
     assert!(simulated.contains("--seed is of the embedded market"), "{simulated}");
     let by_hand = deltadesk().args(["run", "reference", "--home"]).arg(home.path()).output();
     assert!(text(&by_hand.unwrap()).contains("trades at IB"));
     let settings = home.path().join("deltadesk.toml");
     let other = std::fs::read_to_string(&settings).unwrap().replace("DU0000001", "DU0000002");
     std::fs::write(&settings, other).unwrap();
-    let said = text(&served(home.path(), 1, &[]));
+    let said = refusal(home.path(), &[]);
     assert!(said.contains("belongs to account DU0000001 at IB"), "{said}");
     assert!(check(home.path()).contains("it has account DU0000001"));
 }
@@ -139,22 +152,22 @@ fn a_broker_that_cannot_be_traded_with_is_told_with_what_to_do() {
     let checked = check(home.path());
     assert!(checked.contains("Enable ActiveX and Socket Clients"), "{checked}");
     std::fs::remove_dir_all(home.path().join("sql")).unwrap();
-    let said = text(&served(home.path(), 1, &[]));
+    let said = refusal(home.path(), &[]);
     assert!(said.contains("every file lies in the home") && said.contains("has no sql"), "{said}");
 }
 
 #[test]
 fn orders_to_a_live_account_need_two_permissions() {
-    let live = |change: fn(String) -> String| {
-        let home = home_at("127.0.0.1:1", |text| {
+    let with = |change: fn(String) -> String| {
+        home_at("127.0.0.1:1", |text| {
             change(
                 text.replace("orders = \"observe\"", "orders = \"send\"")
                     .replace("account_id = \"DU0000001\"\n", "account_id = \"U7000001\"\n")
                     .replace("account_kind = \"paper\"", "account_kind = \"live\""),
             )
-        });
-        text(&served(home.path(), 1, &[]))
+        })
     };
+    let live = |change| refusal(with(change).path(), &[]);
     assert!(live(|text| text).contains("live_trading = false"));
     let allowed = |text: String| text.replace("live_trading = false", "live_trading = true");
     assert!(live(allowed).contains("allowed_accounts does not name the live account U7000001"));
@@ -164,6 +177,7 @@ fn orders_to_a_live_account_need_two_permissions() {
         text.replace("live_trading = false", "live_trading = true")
             .replace("allowed_accounts = []", "allowed_accounts = [\"U7000001\"]")
     };
-    let said = live(named);
-    assert!(!said.contains("faults in the set"), "{said}");
+    let (ended_well, said) = served(with(named).path(), "waiting for the broker", &[]);
+    assert!(ended_well && said.contains("no connection to 127.0.0.1:1"), "{said}");
+    assert!(said.contains("stopped before the broker was there"), "{said}");
 }
