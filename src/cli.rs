@@ -17,6 +17,7 @@ mod run;
 mod serve;
 mod sql;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,7 +39,7 @@ enum Command {
     Init(init::Typed),
     /// Trading days in virtual time, from market to report.
     Demo(demo::Typed),
-    /// The server: jobs as they fall due, over the embedded paper gateway.
+    /// The server: jobs as they fall due, over the embedded paper gateway or Interactive Brokers.
     Serve(serve::Typed),
     /// Run one job now.
     Run(run::Typed),
@@ -54,7 +55,7 @@ enum Command {
     Explain(explain::Typed),
     /// A paper gateway for any TWS API client, over a synthetic market.
     Gateway(gateway::Typed),
-    /// Settings, files, calendar, reference data and lake: each OK or what to do.
+    /// Settings, files, calendar, reference data, broker and lake: each OK or what to do.
     Check(check::Typed),
 }
 
@@ -89,4 +90,9 @@ fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DELTADESK_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,ibapi=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// A line of a command that serves for long. Whoever read it may have gone; the service goes on.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

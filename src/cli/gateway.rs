@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use chrono::NaiveDate;
 use clap::Args;
 
+use super::tell;
 use crate::desk::home::Home;
 use crate::desk::paper_gateway::{Asked, Beginning, gateway_asked};
 use crate::gateway::{Access, Rules, Script, Speed};
@@ -84,21 +85,21 @@ impl Typed {
             let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
                 format!("{address} cannot be taken; is another gateway there? Try --port 0")
             })?;
-            println!("deltadesk gateway: paper account {account}, seed {}", self.seed);
-            println!(
+            tell(&format!("deltadesk gateway: paper account {account}, seed {}", self.seed));
+            tell(&format!(
                 "connect to {}, any client id; only from this machine",
                 listener.local_addr()?
-            );
-            println!("clients: protobuf at server versions 213 to 226, text at 176 to 178");
-            println!(
+            ));
+            tell("clients: protobuf at server versions 213 to 226, text at 176 to 178");
+            tell(&format!(
                 "market: synthetic, {}, now {}, {} times as fast",
                 self.from,
                 gateway.now().format("%Y-%m-%d %H:%M:%S UTC"),
                 self.speed.0
-            );
+            ));
             match &self.state {
-                Some(folder) => println!("stop it with Ctrl-C; kept in {}", folder.display()),
-                None => println!("stop it with Ctrl-C; it keeps nothing"),
+                Some(folder) => tell(&format!("stop it with Ctrl-C; kept in {}", folder.display())),
+                None => tell("stop it with Ctrl-C; it keeps nothing"),
             }
             let gateway = gateway.with_faults(faults);
             tokio::select! {

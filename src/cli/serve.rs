@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use chrono::{DateTime, NaiveDate};
 use clap::Args;
 
+use super::tell;
+
 use crate::desk::home::Home;
 use crate::desk::serve::{Listener, ServeOrder, begins, run};
 use crate::gateway::{Script, Speed};
@@ -38,12 +40,12 @@ impl Typed {
         };
         let from = self.from.as_deref().map(|text| instant(&home, text)).transpose()?;
         let order = ServeOrder { speed: self.speed, seed: self.seed, from, faults };
-        println!(
+        tell(&format!(
             "deltadesk serve: home {}, {} times as fast",
             home.root().display(),
             order.speed.0
-        );
-        println!("stop it with Ctrl-C or SIGTERM: entries are cancelled and all is written");
+        ));
+        tell("stop it with Ctrl-C or SIGTERM: entries are cancelled and all is written");
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let signals = std::thread::Builder::new()
             .name("signals".to_owned())
@@ -90,6 +92,6 @@ struct Printed;
 impl Listener for Printed {
     fn line(&mut self, at: Timestamp, text: &str) {
         let local = at.with_timezone(&chrono_tz::America::New_York);
-        println!("{} {text}", local.format("%Y-%m-%d %H:%M:%S"));
+        tell(&format!("{} {text}", local.format("%Y-%m-%d %H:%M:%S")));
     }
 }

@@ -167,6 +167,19 @@ impl Orders {
         self.all.iter().filter(|order| !order.is_final())
     }
 
+    /// Orders that work on the same contract, or the same combo, on the same side.
+    pub fn beside(&self, legs: &[OrderLeg]) -> usize {
+        self.working().filter(|order| order.legs == legs).count()
+    }
+
+    /// Whether an order works on the other side of the same single contract.
+    pub fn opposes(&self, leg: OrderLeg) -> bool {
+        self.working().any(|order| match order.legs.as_slice() {
+            [other] => other.conid == leg.conid && (other.ratio > 0) != (leg.ratio > 0),
+            _ => false,
+        })
+    }
+
     pub fn ended(&self) -> impl Iterator<Item = &ClientOrder> {
         self.all.iter().filter(|order| order.is_final())
     }

@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 
+use crate::market::SecurityKind;
 use crate::structures::{OrderRef, OrderRequest, Reject, WhatIf};
 
 use super::event::{Event, OrderView};
@@ -10,6 +11,9 @@ use super::house::{House, SeatId};
 use super::listing::describe;
 use super::orders::{ClientOrder, Stage, refuse, request_of, sign_of};
 use super::words::{WireContract, WireMargin, WireOrder, WireOrderState};
+
+/// Active orders that IB takes a contract, side and account (TWS API reference, order limitations).
+const ACTIVE_A_SIDE: usize = 20;
 
 impl House {
     pub(super) fn place(
@@ -91,6 +95,7 @@ impl House {
         let sign = sign_of(&order.action)?;
         let order_ref = self.orders.new_ref()?;
         let request = request_of(self.exchange.source(), contract, &order, order_ref.clone())?;
+        self.check_room(&request)?;
         let described = self.described(contract, &request);
         let (quantity, legs) = (request.quantity, request.legs.clone());
         order.perm_id = self.exchange.submit(request)?;
@@ -109,6 +114,22 @@ impl House {
             sign,
             ended_at: None,
         });
+        Ok(())
+    }
+
+    /// IB's two rules about orders on the same contract.
+    fn check_room(&self, request: &OrderRequest) -> Result<(), Reject> {
+        if self.orders.beside(&request.legs) >= ACTIVE_A_SIDE {
+            let reason = format!("{ACTIVE_A_SIDE} orders work on this side of the contract");
+            return refuse(201, format!("Order rejected - reason:{reason}"));
+        }
+        if let &[leg] = request.legs.as_slice()
+            && self.instrument(leg.conid).is_some_and(|one| one.kind() == SecurityKind::Option)
+            && self.orders.opposes(leg)
+        {
+            let reason = "open orders on both sides of the same US option contract";
+            return refuse(201, format!("Order rejected - reason:{reason}"));
+        }
         Ok(())
     }
 

@@ -259,6 +259,38 @@ async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_contract_takes_twenty_orders_a_side_and_an_option_only_one_side() {
+    let running = gateway(1.0, Rules::unpaced()).await;
+    let client = connect(&running.address, 1).await.unwrap();
+    let [(put, quote), (another, _)] = puts(&client).await;
+    let low = (quote.bid.unwrap() * 50.0).round() / 100.0;
+    let mut updates = client.order_update_stream().await.unwrap();
+    let bought = order_builder::limit_order(Action::Buy, 1.0, low);
+    for _ in 0..20 {
+        client.submit_order(client.next_order_id(), &put, &bought).await.unwrap();
+    }
+    let one_more = client.next_order_id();
+    client.submit_order(one_more, &put, &bought).await.unwrap();
+    let other_side = client.next_order_id();
+    let sold = order_builder::limit_order(Action::Sell, 1.0, quote.bid.unwrap() * 2.0);
+    client.submit_order(other_side, &put, &sold).await.unwrap();
+    client.submit_order(client.next_order_id(), &another, &bought).await.unwrap();
+    let mut refused = Vec::new();
+    while refused.len() < 2 {
+        let update = timeout(BOUND, updates.next()).await.unwrap().unwrap().unwrap();
+        if let SubscriptionItem::Notice(notice) = update {
+            refused.push((notice.request_id, notice.code, notice.message));
+        }
+    }
+    assert_eq!((refused[0].0, refused[0].1), (Some(one_more), 201));
+    assert!(refused[0].2.contains("20 orders work on this side"), "{refused:?}");
+    assert_eq!((refused[1].0, refused[1].1), (Some(other_side), 201));
+    assert!(refused[1].2.contains("both sides"), "{refused:?}");
+    let open = client.open_orders().await.unwrap().filter_data().collect().await;
+    assert_eq!(perm_ids(open).len(), 21, "twenty on one contract, one on another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_many_messages_a_second_are_told_and_the_third_time_closes() {
     let running = gateway(1.0, Rules::of_ib()).await;
     let connecting = Client::builder().address(&running.address).client_id(1);

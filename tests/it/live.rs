@@ -15,8 +15,6 @@ fn deltadesk() -> Command {
 struct Tws {
     child: Child,
     address: String,
-    /// Open while it lives: it says more than where it listens.
-    _said: std::process::ChildStdout,
 }
 
 impl Drop for Tws {
@@ -44,7 +42,8 @@ fn tws(home: &Path, more: &[&str]) -> Tws {
             break rest.split(',').next().unwrap().to_owned();
         }
     };
-    Tws { child, address, _said: said.into_inner() }
+    // What it says from here on nobody reads, and it serves all the same.
+    Tws { child, address }
 }
 
 /// A home that trades the gateway's paper account at an address, sending nothing.
