@@ -19,7 +19,7 @@ use crate::pipeline::{StepContext, deliver, ops_stamp};
 pub use account::AccountStep;
 pub use chains::{ChainWindow, ChainsStep, Known};
 pub use futures::FuturesStep;
-pub use reference::{RatesStep, ReferenceStep};
+pub use reference::{BarContent, Delivered, RatesStep, ReferenceStep};
 pub use underlyings::UnderlyingsStep;
 pub use watch::WatchStep;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::broker::{Broker, Feed};
 use crate::ingest::{
-    AccountStep, ChainWindow, ChainsStep, FuturesStep, Known, RatesStep, ReferenceStep,
+    AccountStep, ChainWindow, ChainsStep, Delivered, FuturesStep, Known, RatesStep, ReferenceStep,
     UnderlyingsStep, WatchStep,
 };
 use crate::market::{Symbol, Timestamp};
@@ -54,6 +54,8 @@ pub(super) struct StepParts<'a, B> {
     pub(super) handle: &'a tokio::runtime::Handle,
     pub(super) chains_taken_at: &'a Rc<Cell<Option<Timestamp>>>,
     pub(super) reports: &'a std::path::Path,
+    /// Daily bars that an earlier process has written.
+    pub(super) delivered: &'a Delivered,
 }
 
 impl<B: Broker + Feed + 'static> StepParts<'_, B> {
@@ -112,7 +114,7 @@ impl<B: Broker + Feed + 'static> StepParts<'_, B> {
                 feed: Rc::clone(feed),
                 sequence: Rc::clone(sequence),
                 bar_symbols,
-                delivered: BTreeSet::new(),
+                delivered: self.delivered.clone(),
             }),
         );
         steps.insert(

@@ -1,7 +1,7 @@
 //! Reference data through the market's own door: rates, dividends, events, and daily bars (a year
 //! of them before the first session, then each session's after its close).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::broker::{Bar, Feed, Rate};
 use crate::lake::{Cell, TableName};
@@ -17,7 +17,23 @@ pub struct ReferenceStep<F> {
     /// Symbols and roots whose bars are kept.
     pub bar_symbols: Vec<Symbol>,
     /// Bars that are in bronze already.
-    pub delivered: BTreeSet<(Symbol, chrono::NaiveDate)>,
+    pub delivered: Delivered,
+}
+
+/// Bars by symbol and session, and what of them was known.
+pub type Delivered = BTreeMap<(Symbol, chrono::NaiveDate), BarContent>;
+
+/// Whether a bar had its implied volatility, which may come later than the prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BarContent {
+    Prices,
+    PricesAndVol,
+}
+
+impl BarContent {
+    pub fn of(implied_vol: Option<f64>) -> Self {
+        if implied_vol.is_some() { Self::PricesAndVol } else { Self::Prices }
+    }
 }
 
 const BARS: [&str; 14] = [
@@ -173,7 +189,10 @@ impl<F: Feed> ReferenceStep<F> {
         }
         let mut rows = Vec::new();
         for bar in bars {
-            if self.delivered.insert((bar.symbol.clone(), bar.session)) {
+            let key = (bar.symbol.clone(), bar.session);
+            let content = BarContent::of(bar.implied_vol);
+            if self.delivered.get(&key).is_none_or(|before| *before < content) {
+                self.delivered.insert(key, content);
                 rows.push(self.bar_row(bar, context.run));
             }
         }

@@ -10,7 +10,7 @@ use ibapi::contracts::Contract;
 use ibapi::market_data::historical::{
     Bar as Given, BarTimestamp, Duration as Span, HistoricalData, ToDuration as _,
 };
-use ibapi::prelude::{Client, HistoricalBarSize, HistoricalWhatToShow};
+use ibapi::prelude::{Client, HistoricalBarSize, HistoricalWhatToShow, SecurityType};
 use tokio::time::timeout;
 
 use crate::broker::Bar;
@@ -20,6 +20,14 @@ use crate::market::{Instrument, Price, Symbol, Timestamp};
 use super::contracts;
 use super::link::{Link, Lost};
 use super::pacing::Priority;
+
+/// The last sessions whose bars are complete: each market closes at its own hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Closed {
+    etfs: NaiveDate,
+    indices: NaiveDate,
+    futures: NaiveDate,
+}
 
 /// A session's bar is complete so long after its close, on the desk's clock.
 const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(2);
@@ -36,21 +44,33 @@ const LATEST_DAYS: i32 = 30;
 #[derive(Debug, Default)]
 pub struct Bars {
     pub of: BTreeMap<(NaiveDate, Symbol), Bar>,
-    /// The last session up to which all were given.
-    pub through: Option<NaiveDate>,
+    /// Of each symbol, the last session up to which all was given.
+    complete: BTreeMap<Symbol, NaiveDate>,
     /// Which did not come, and why, at the last try.
     pub missing: Vec<String>,
-    tried_at: Option<Timestamp>,
+    /// After which sessions was asked last, and when.
+    tried: Option<(Closed, Timestamp)>,
 }
 
 impl Bars {
     /// Whether everything has been asked for at least once.
     pub fn is_tried(&self) -> bool {
-        self.through.is_some() || self.tried_at.is_some()
+        self.tried.is_some()
     }
 
-    fn is_due(&self, session: NaiveDate, now: Timestamp) -> bool {
-        self.through != Some(session) && self.tried_at.is_none_or(|at| now - at >= AGAIN_AFTER)
+    fn is_due(&self, closed: Closed, now: Timestamp) -> bool {
+        self.tried.is_none_or(|(tried, at)| {
+            tried != closed || (!self.missing.is_empty() && now - at >= AGAIN_AFTER)
+        })
+    }
+
+    /// How far back to ask for a symbol; `None` where nothing of it is missing.
+    fn span(&self, symbol: &Symbol, session: NaiveDate) -> Option<Span> {
+        match self.complete.get(symbol) {
+            Some(through) if *through == session => None,
+            Some(_) => Some(LATEST_DAYS.days()),
+            None => Some(1.years()),
+        }
     }
 }
 
@@ -60,35 +80,46 @@ impl Link {
         loop {
             tokio::time::sleep(LOOK).await;
             let now = self.clock.now();
-            let Some(session) = self.last_session(now) else { continue };
+            let Some(closed) = self.closed(now) else { continue };
             let is_due = {
                 let mirror = self.mirror();
-                mirror.listing.of.is_some() && mirror.bars.is_due(session, now)
+                mirror.listing.of.is_some() && mirror.bars.is_due(closed, now)
             };
-            if is_due && let Err(lost) = self.fetch_bars(client, session).await {
+            if is_due && let Err(lost) = self.fetch_bars(client, closed).await {
                 return lost;
             }
         }
     }
 
-    /// The last session whose bar is complete.
-    fn last_session(&self, now: Timestamp) -> Option<NaiveDate> {
+    fn closed(&self, now: Timestamp) -> Option<Closed> {
         let day = now.with_timezone(&chrono_tz::America::New_York).date_naive();
-        let today = self.calendar.session(Venue::Xnys, day).ok()?;
-        match today.filter(|session| now >= session.close + SETTLED_AFTER) {
-            Some(session) => Some(session.session_date),
-            None => Some(self.calendar.previous_session(Venue::Xnys, day).ok()?.session_date),
-        }
+        let last = |venue: Venue| {
+            let today = self.calendar.session(venue, day).ok()?;
+            match today.filter(|session| now >= session.close + SETTLED_AFTER) {
+                Some(session) => Some(session.session_date),
+                None => Some(self.calendar.previous_session(venue, day).ok()?.session_date),
+            }
+        };
+        Some(Closed {
+            etfs: last(Venue::Xnys)?,
+            indices: last(Venue::CboeIndexOptions)?,
+            futures: last(Venue::CmeEquityFutures)?,
+        })
     }
 
-    async fn fetch_bars(&self, client: &Client, session: NaiveDate) -> Result<(), Lost> {
-        self.mirror().bars.tried_at = Some(self.clock.now());
-        let span = match self.mirror().bars.through {
-            None => 1.years(),
-            Some(_) => LATEST_DAYS.days(),
-        };
+    async fn fetch_bars(&self, client: &Client, closed: Closed) -> Result<(), Lost> {
         let mut missing = Vec::new();
         for (symbol, contract) in self.barred() {
+            let kind = &contract.security_type;
+            let session = if *kind == SecurityType::ContinuousFuture {
+                closed.futures
+            } else if *kind == SecurityType::Index {
+                closed.indices
+            } else {
+                closed.etfs
+            };
+            let span = self.mirror().bars.span(&symbol, session);
+            let Some(span) = span else { continue };
             let trades = HistoricalWhatToShow::Trades;
             let trades = match self.history(client, (&contract, trades), span).await? {
                 Ok(trades) => trades,
@@ -98,11 +129,16 @@ impl Link {
                 }
             };
             let vols = HistoricalWhatToShow::OptionImpliedVolatility;
-            let vols = if contract.security_type == ibapi::prelude::SecurityType::Stock {
+            let vols = if contract.security_type == SecurityType::Stock {
                 self.history(client, (&contract, vols), span).await?
             } else {
                 Ok(BTreeMap::new())
             };
+            let mut is_complete = vols.is_ok();
+            if !trades.contains_key(&session) {
+                missing.push(format!("{symbol}: no bar of {session} yet"));
+                is_complete = false;
+            }
             let vols = vols.unwrap_or_else(|why| {
                 missing.push(format!("{symbol}, implied volatility: {why}"));
                 BTreeMap::new()
@@ -111,16 +147,18 @@ impl Link {
                 let implied_vol = vols.get(day).map(|vol| vol.close).filter(|vol| *vol > 0.0);
                 ((*day, symbol.clone()), bar_of((&symbol, *day), bar, implied_vol))
             });
-            self.mirror().bars.of.extend(bars);
+            let mut mirror = self.mirror();
+            mirror.bars.of.extend(bars);
+            if is_complete {
+                mirror.bars.complete.insert(symbol, session);
+            }
         }
         for line in &missing {
             tracing::warn!("daily bars: {line}");
         }
         let mut mirror = self.mirror();
-        if missing.is_empty() {
-            mirror.bars.through = Some(session);
-        }
         mirror.bars.missing = missing;
+        mirror.bars.tried = Some((closed, self.clock.now()));
         Ok(())
     }
 
@@ -185,5 +223,33 @@ fn bar_of((symbol, session): (&Symbol, NaiveDate), bar: &Given, implied_vol: Opt
         implied_vol,
         price_basis: "raw".to_owned(),
         source: "ib".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_asked_again_later_and_what_is_complete_only_after_the_next_close() {
+        let (first, next): (NaiveDate, NaiveDate) =
+            ("2026-03-02".parse().unwrap(), "2026-03-03".parse().unwrap());
+        let closed = Closed { etfs: first, indices: first, futures: first };
+        let etfs_only = Closed { etfs: next, ..closed };
+        let now: Timestamp = "2026-03-02T21:05:00Z".parse().unwrap();
+        let (spy, qqq) = (Symbol::new("SPY"), Symbol::new("QQQ"));
+        let mut bars = Bars::default();
+        assert!(bars.is_due(closed, now) && !bars.is_tried());
+        bars.complete.insert(spy.clone(), first);
+        bars.missing = vec!["QQQ: 162".to_owned()];
+        bars.tried = Some((closed, now));
+        assert!(!bars.is_due(closed, now + AGAIN_AFTER / 2));
+        assert!(bars.is_due(closed, now + AGAIN_AFTER));
+        assert_eq!(bars.span(&spy, first), None);
+        assert_eq!(bars.span(&qqq, first), Some(1.years()));
+        bars.missing.clear();
+        assert!(!bars.is_due(closed, now + AGAIN_AFTER));
+        assert!(bars.is_due(etfs_only, now));
+        assert_eq!(bars.span(&spy, next), Some(LATEST_DAYS.days()));
     }
 }

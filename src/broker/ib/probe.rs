@@ -1,7 +1,8 @@
 //! A look at a broker before anything is built on it: who answers, for which accounts, and whether
 //! orders could be reconciled.
 
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
+use ibapi::prelude::Client;
 use tokio::time::timeout;
 
 use crate::market::Clock;
@@ -19,18 +20,21 @@ pub struct Probe {
     pub open_orders: Result<usize, String>,
 }
 
+/// The broker's clock less ours.
+pub async fn skew(client: &Client, clock: &dyn Clock) -> Result<TimeDelta, ibapi::Error> {
+    let told = client.server_time_millis().await?;
+    let told = (told.unix_timestamp_nanos() / 1_000_000) as i64;
+    Ok(TimeDelta::milliseconds(told - clock.now().timestamp_millis()))
+}
+
 /// Connects, asks and leaves; nothing is changed.
 pub async fn probe(endpoint: &Endpoint, bounds: Bounds, clock: &dyn Clock) -> Result<Probe, Lost> {
     let client = connect(endpoint, bounds).await?;
-    let told = timeout(bounds.answer, client.server_time_millis()).await;
-    let told = match told {
-        Ok(Ok(told)) => told,
+    let skew = match timeout(bounds.answer, skew(&client, clock)).await {
+        Ok(Ok(skew)) => skew,
         Ok(Err(error)) => return Err(Lost(format!("asked for the time: {error}"))),
         Err(_) => return Err(Lost("it does not tell the time".to_owned())),
     };
-    let told = DateTime::from_timestamp_micros((told.unix_timestamp_nanos() / 1_000) as i64)
-        .ok_or_else(|| Lost("it tells a time that cannot be".to_owned()))?;
-    let skew = told - clock.now();
     let orders = async {
         let mut stream = client.open_orders().await.map_err(|error| error.to_string())?;
         let rows = stream.collect_to_end_within(bounds.answer).await;

@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use futures::StreamExt as _;
 use ibapi::Notice;
 use ibapi::accounts::types::AccountId;
-use ibapi::orders::{ExecutionFilter, Executions, OrderUpdate, Orders};
+use ibapi::orders::{ExecutionData, ExecutionFilter, Executions, OrderUpdate, Orders};
 use ibapi::prelude::{
     AccountUpdate, Client, NoticeStream, PositionUpdate, Subscription, SubscriptionItem,
 };
@@ -22,6 +22,7 @@ use super::codes::{OnConnection, OnOrder, OnStream, ToOperator, policy};
 use super::link::{Command, Link, Lost};
 use super::mirror::Standing;
 use super::pacing::Priority;
+use super::probe::skew;
 
 /// Readings of the account that executions overtook are made again, so often at most.
 const READINGS: usize = 5;
@@ -90,15 +91,13 @@ impl Link {
     /// A clock that is wrong makes every age and every session wrong: nothing is traded by it.
     async fn compare_clocks(&self, client: &Client) -> Result<(), Lost> {
         let Some(most) = self.bounds.skew else { return Ok(()) };
-        let told = self.bounded("the time", client.server_time_millis()).await?;
-        let now = self.clock.now().timestamp_millis();
-        let skew = (told.unix_timestamp_nanos() / 1_000_000) as i64 - now;
-        if skew.abs() <= most.num_milliseconds() {
+        let skew = self.bounded("the time", skew(client, self.clock.as_ref())).await?;
+        if skew.abs() <= most {
             return Ok(());
         }
         Err(Lost(format!(
             "the broker's clock is {:+.1} s from this machine's; set both by NTP",
-            skew as f64 / 1e3
+            skew.num_milliseconds() as f64 / 1e3
         )))
     }
 
@@ -297,11 +296,19 @@ impl Link {
         let mut mirror = self.mirror();
         for row in rows {
             match row {
-                Executions::ExecutionData(data) => mirror.book.hear_execution(&data, now),
+                Executions::ExecutionData(data) if self.is_ours(&data) => {
+                    mirror.book.hear_execution(&data, now);
+                }
+                Executions::ExecutionData(_) => {}
                 Executions::CommissionReport(report) => mirror.book.hear_commission(&report, now),
             }
         }
         Ok(())
+    }
+
+    /// A login may have several accounts, and tells what is executed in any of them.
+    fn is_ours(&self, data: &ExecutionData) -> bool {
+        data.execution.account_number == self.endpoint.account
     }
 
     /// One item of the stream of order updates.
@@ -327,7 +334,9 @@ impl Link {
                 }
             }
             SubscriptionItem::Data(OrderUpdate::ExecutionData(data)) => {
-                self.mirror().book.hear_execution(&data, now);
+                if self.is_ours(&data) {
+                    self.mirror().book.hear_execution(&data, now);
+                }
             }
             SubscriptionItem::Data(OrderUpdate::CommissionReport(report)) => {
                 self.mirror().book.hear_commission(&report, now);
