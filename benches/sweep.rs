@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deltadesk::broker::Feed as _;
-use deltadesk::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Universe};
+use deltadesk::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Recalled, Universe};
 use deltadesk::desk::embedded::Published;
 use deltadesk::desk::paper_gateway::exchange_at_open;
 use deltadesk::gateway::{Delay, Gateway, Rules, Speed};
@@ -49,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         calendar: Arc::new(Calendar::shipped()?),
         clock: Arc::new(gateway.clone()),
         reference: Box::new(Published(gateway.clone())),
+        recalled: Recalled::default(),
     };
     let mut broker = IbBroker::start(parts, runtime.handle());
     broker.wait_until_ready(Duration::from_mins(2))?;

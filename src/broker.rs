@@ -85,6 +85,9 @@ pub trait Feed {
     /// subscribe takes turns through them.
     fn watch(&mut self, symbol: &Symbol, conids: &[ConId]);
     fn underlyings(&self) -> Vec<Instrument>;
+    /// Options of a symbol that had to be looked up, asked for or not: worth keeping, so that they
+    /// are not looked up again. Empty from a market that knows its contracts.
+    fn looked_up(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>>;
     fn option_contracts(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>>;
     fn futures(&self) -> Vec<Arc<FutureContract>>;
     fn contract(&self, conid: ConId) -> Option<Instrument>;

@@ -7,6 +7,7 @@
 
 mod calendar;
 mod check;
+mod confirm;
 mod demo;
 mod explain;
 mod gateway;
@@ -55,6 +56,8 @@ enum Command {
     Explain(explain::Typed),
     /// A paper gateway for any TWS API client, over a synthetic market.
     Gateway(gateway::Typed),
+    /// Cash that moved at the broker by itself: name it, so that it can be booked.
+    Confirm(confirm::Typed),
     /// Settings, files, calendar, reference data, broker and lake: each OK or what to do.
     Check(check::Typed),
 }
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Report(command) => command.run(home),
         Command::Explain(command) => command.run(home),
         Command::Gateway(command) => command.run(home),
+        Command::Confirm(command) => command.run(home),
         Command::Check(command) => command.run(home),
     };
     match outcome {

@@ -12,6 +12,7 @@ pub mod files;
 pub mod home;
 pub mod live;
 pub mod market_choice;
+mod memory;
 pub mod paper;
 pub mod paper_gateway;
 pub mod recording;

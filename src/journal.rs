@@ -9,6 +9,7 @@
 //!
 //! This is the only module that knows SQLite. It reads no clock and judges nothing.
 
+mod confirmed;
 mod holds;
 mod openings;
 mod orders;
@@ -24,6 +25,7 @@ use rusqlite::Connection;
 
 use crate::market::{Timestamp, Usd};
 
+pub use confirmed::ConfirmedCash;
 pub use holds::{BreakerChange, BreakerHold, ReconciliationRow};
 pub use orders::{Intent, Ruling, Verdict};
 pub use rows::{AlertRow, Changes, LegRow, OrderRow, PeakRow, StrategyRow, StrategyState};

@@ -3,10 +3,12 @@
 //!
 //! What it deliberately does not do: judge risk (see `risk`), send, or wait.
 
+pub mod explain;
 pub mod ladder;
 pub mod lifecycle;
 pub mod reconcile;
 
+pub use explain::{CashCause, Evidence, Movement, Unexplained, explain};
 pub use ladder::Ladder;
 pub use lifecycle::{Happening, IllegalMove, OrderLife, Progress};
 pub use reconcile::{Books, Difference, DifferenceKind, Known, KnownMove, Tolerance, reconcile};

@@ -12,6 +12,7 @@ mod decision;
 mod entry;
 mod events;
 mod exit;
+mod heal;
 mod inputs;
 mod market;
 mod publish;

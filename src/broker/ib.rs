@@ -72,6 +72,39 @@ pub struct IbParts {
     pub calendar: Arc<Calendar>,
     pub clock: Arc<dyn Clock>,
     pub reference: Box<dyn Reference>,
+    pub recalled: Recalled,
+}
+
+/// A listing in full: told from another by its date, its reach and its size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub of: NaiveDate,
+    /// Days to expiry up to which options were looked up.
+    pub horizon_days: i64,
+    /// Unexpired options a symbol.
+    pub counts: BTreeMap<Symbol, usize>,
+}
+
+impl Listed {
+    pub fn of<'a>(
+        of: NaiveDate,
+        horizon_days: i64,
+        options: impl Iterator<Item = &'a Arc<OptionContract>>,
+    ) -> Self {
+        let mut counts: BTreeMap<Symbol, usize> = BTreeMap::new();
+        for option in options.filter(|option| option.expiry_date >= of) {
+            *counts.entry(option.symbol.clone()).or_default() += 1;
+        }
+        Self { of, horizon_days, counts }
+    }
+}
+
+/// Options that an earlier process looked up.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    pub options: Vec<Arc<OptionContract>>,
+    /// The date whose listing they are, in full.
+    pub listing_of: Option<NaiveDate>,
 }
 
 /// A connection to IB, kept up for as long as this lives.
@@ -84,6 +117,7 @@ pub struct IbBroker {
     bound: Duration,
     clock: Arc<dyn Clock>,
     reference: Box<dyn Reference>,
+    horizon_days: i64,
     /// Quotes as they stood at the instant last reached.
     seen: BTreeMap<ConId, Ticks>,
     owner: JoinSet<()>,
@@ -92,8 +126,9 @@ pub struct IbBroker {
 impl IbBroker {
     /// Starts connecting; what is asked before there is a connection is answered with why.
     pub fn start(parts: IbParts, handle: &Handle) -> Self {
-        let IbParts { endpoint, universe, bounds, calendar, clock, reference } = parts;
-        let mirror = Arc::new(Mutex::new(Mirror::starting()));
+        let IbParts { endpoint, universe, bounds, calendar, clock, reference, recalled } = parts;
+        let mirror = Arc::new(Mutex::new(Mirror::starting(recalled)));
+        let horizon_days = universe.horizon_days;
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let link = Link {
             endpoint,
@@ -113,6 +148,7 @@ impl IbBroker {
             bound: bounds.answer * 6,
             clock,
             reference,
+            horizon_days,
             seen: BTreeMap::new(),
             owner,
         }
@@ -158,6 +194,14 @@ impl IbBroker {
             .clone()
             .filter(|conid| mirror.ticks.get(conid).and_then(Ticks::received_at).is_some());
         (quoted.count(), watched.count())
+    }
+
+    /// The date on which every option within reach was looked up, and how many there are.
+    pub fn listed(&self) -> Option<Listed> {
+        let mirror = self.mirror();
+        let of = mirror.listing.options_of?;
+        let options = mirror.listing.options.values().flatten();
+        Some(Listed::of(of, self.horizon_days, options))
     }
 
     /// Closes the connection in good order; nothing can be asked afterwards.
@@ -269,6 +313,10 @@ impl Feed for IbBroker {
 
     fn underlyings(&self) -> Vec<Instrument> {
         self.mirror().listing.underlyings.values().cloned().collect()
+    }
+
+    fn looked_up(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>> {
+        self.option_contracts(symbol)
     }
 
     fn option_contracts(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>> {

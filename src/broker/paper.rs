@@ -90,6 +90,10 @@ impl Feed for PaperBroker {
         self.exchange.source().underlyings()
     }
 
+    fn looked_up(&self, _symbol: &Symbol) -> Vec<Arc<OptionContract>> {
+        Vec::new()
+    }
+
     fn option_contracts(&self, symbol: &Symbol) -> Vec<Arc<OptionContract>> {
         self.exchange.source().option_contracts(symbol)
     }

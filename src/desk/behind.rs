@@ -16,6 +16,7 @@ use super::embedded::{self, Embedded, Market, Published, Running, Time};
 use super::files::{self, Origin};
 use super::home::{Home, Served};
 use super::live::Filed;
+use super::memory::recall;
 use super::paper;
 use super::serve::ServeOrder;
 use super::settings::BrokerKind;
@@ -100,6 +101,8 @@ fn embedded_market(
     };
     let embedded = embedded::start(running, &plans.settings, &plans.calendar, handle)?;
     let clock: Arc<dyn Clock> = Arc::new(embedded.gateway.clone());
+    let universe = universe(plans, LINES);
+    let recalled = recall(home, (handle, clock.now()), universe.horizon_days)?;
     let endpoint = Endpoint {
         address: embedded.address.to_string(),
         client_id: ONLY_CLIENT,
@@ -107,7 +110,8 @@ fn embedded_market(
     };
     let parts = IbParts {
         endpoint,
-        universe: universe(plans, LINES),
+        universe,
+        recalled,
         bounds: Bounds::shipped(),
         calendar: Arc::clone(&plans.calendar),
         clock: Arc::clone(&clock),
@@ -136,9 +140,12 @@ fn interactive_brokers(home: &Home, plans: &Plans, handle: &Handle) -> anyhow::R
     }
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
     let reference: Box<dyn Reference> = Box::new(Filed::of(plans));
+    let universe = universe(plans, ib.market_data_lines);
+    let recalled = recall(home, (handle, clock.now()), universe.horizon_days)?;
     let parts = IbParts {
         endpoint: Endpoint::from(ib),
-        universe: universe(plans, ib.market_data_lines),
+        universe,
+        recalled,
         bounds: Bounds::of_another_machine(),
         calendar: Arc::clone(&plans.calendar),
         clock: Arc::clone(&clock),

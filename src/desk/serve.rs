@@ -12,7 +12,7 @@ use chrono::{NaiveDate, TimeDelta};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::broker::ib::IbBroker;
+use crate::broker::ib::{IbBroker, Listed};
 use crate::gateway::{Script, Speed};
 use crate::journal::Journal;
 use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
@@ -27,6 +27,7 @@ use super::behind::{Behind, put_up};
 use super::embedded::Embedded;
 use super::files;
 use super::home::Home;
+use super::memory::note_listing;
 use super::world::{Pace, Plans, World, WorldParts};
 
 /// How often the desk looks what is due, of the wall.
@@ -132,6 +133,7 @@ pub fn run(
         minute,
         second,
         told,
+        listed: None,
         _embedded: embedded,
     };
     server.begin()?;
@@ -210,6 +212,8 @@ struct Server<'a> {
     second: Stopwatch,
     /// The journal's last change that the listener has been told.
     told: i64,
+    /// The listing noted last.
+    listed: Option<Listed>,
     _embedded: Option<Embedded>,
 }
 
@@ -255,6 +259,16 @@ impl Server<'_> {
     }
 
     /// Hears the broker, works orders and runs what is due.
+    /// Contracts are stored by the jobs; that they are all there is noted beside.
+    fn note_listing(&mut self) -> anyhow::Result<()> {
+        let listed = self.world.broker.borrow().listed();
+        if let Some(listed) = listed.filter(|listed| self.listed.as_ref() != Some(listed)) {
+            note_listing(&mut self.world.journal.borrow_mut(), &listed)?;
+            self.listed = Some(listed);
+        }
+        Ok(())
+    }
+
     fn look(&mut self, home: &Home) -> anyhow::Result<()> {
         self.world.advance_to(self.clock.now())?;
         self.world.hear_out()?;
@@ -282,6 +296,7 @@ impl Server<'_> {
             self.minute = Stopwatch::start();
             self.lease.renew(WallClock.now())?;
             home.beat(WallClock.now())?;
+            self.note_listing()?;
         }
         Ok(())
     }

@@ -2,19 +2,20 @@
 //! from.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::broker::{Broker, Feed};
 use crate::ingest::{
-    AccountStep, ChainWindow, ChainsStep, Delivered, FuturesStep, Known, RatesStep, ReferenceStep,
+    AccountStep, ChainWindow, ChainsStep, FuturesStep, Known, RatesStep, ReferenceStep,
     UnderlyingsStep, WatchStep,
 };
 use crate::market::{Symbol, Timestamp};
 use crate::pipeline::{Files, Flush, Flusher, Phase, Sequence, Shared, Step};
 use crate::trade::{Task, Trader, TraderStep};
 
+use super::memory::Memory;
 use super::report_step::ReportStep;
 use super::steps::{AuditStep, BuildStep, CheckpointStep, FlushStep};
 use super::world::Plans;
@@ -55,7 +56,7 @@ pub(super) struct StepParts<'a, B> {
     pub(super) chains_taken_at: &'a Rc<Cell<Option<Timestamp>>>,
     pub(super) reports: &'a std::path::Path,
     /// Daily bars that an earlier process has written.
-    pub(super) delivered: &'a Delivered,
+    pub(super) memory: &'a Memory,
 }
 
 impl<B: Broker + Feed + 'static> StepParts<'_, B> {
@@ -114,7 +115,7 @@ impl<B: Broker + Feed + 'static> StepParts<'_, B> {
                 feed: Rc::clone(feed),
                 sequence: Rc::clone(sequence),
                 bar_symbols,
-                delivered: self.delivered.clone(),
+                delivered: self.memory.delivered.clone(),
             }),
         );
         steps.insert(
@@ -163,7 +164,7 @@ impl<B: Broker + Feed + 'static> StepParts<'_, B> {
                 sequence: Rc::clone(sequence),
                 symbols,
                 window,
-                described: BTreeSet::new(),
+                described: self.memory.described.clone(),
                 taken_at: Rc::clone(self.chains_taken_at),
                 known: Known::default(),
             }),

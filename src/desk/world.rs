@@ -13,12 +13,11 @@ use tokio::runtime::Runtime;
 
 use crate::broker::{Broker, Feed, Rate, ScheduledEvent};
 use crate::exchange::DividendRow;
-use crate::ingest::{BarContent, Delivered};
 use crate::journal::Journal;
 use crate::lake::{Lake, Rows, TableName};
 use crate::market::clock::Stopwatch;
 use crate::market::sessions::{Calendar, Venue};
-use crate::market::{Clock as _, Symbol, Timestamp, Usd, VirtualClock};
+use crate::market::{Clock as _, Timestamp, Usd, VirtualClock};
 use crate::pipeline::model::hex;
 use crate::pipeline::step::read_pipelines;
 use crate::pipeline::{
@@ -28,6 +27,7 @@ use crate::pipeline::{Sequence, Shared, deliver, ops_stamp};
 use crate::schedule::{Missed, MissedBecause, Occurrence};
 use crate::trade::{TradeSettings, Trader, TraderParts, Transmission, WorkParameters, shared};
 
+use super::memory::{Memory, query};
 use super::settings::{OrderMode, Settings};
 use super::step_list::{STEPS, StepParts};
 
@@ -160,10 +160,10 @@ impl<B: Broker + Feed + 'static> World<B> {
         for spec in live.stored()? {
             runtime.block_on(lake.create(&spec))?;
         }
-        let delivered = match pace {
-            Pace::Served => runtime.block_on(delivered_bars(&lake))?,
+        let memory = match pace {
+            Pace::Served => runtime.block_on(Memory::of(&lake))?,
             // Whatever a demo has written, or a job by hand, is of a market begun anew.
-            Pace::Virtual | Pace::ByHand => Delivered::new(),
+            Pace::Virtual | Pace::ByHand => Memory::default(),
         };
         let steps = StepParts {
             plans: &plans,
@@ -175,7 +175,7 @@ impl<B: Broker + Feed + 'static> World<B> {
             handle: &handle,
             chains_taken_at: &chains_taken_at,
             reports: &reports,
-            delivered: &delivered,
+            memory: &memory,
         }
         .build()?;
         Ok(Self {
@@ -398,28 +398,6 @@ impl<B> World<B> {
     pub fn ask(&self, sql: &str) -> anyhow::Result<Rows> {
         self.runtime.block_on(query(&self.lake, Some(self.clock.now()), sql))
     }
-}
-
-/// What the lake holds as of an instant, or by now.
-async fn query(lake: &Lake, as_of: Option<Timestamp>, sql: &str) -> anyhow::Result<Rows> {
-    let pinned = lake.session_at(as_of).await?;
-    let frame = pinned.context().sql(sql).await?;
-    let schema = Arc::new(frame.schema().as_arrow().clone());
-    let batches = frame.collect().await?;
-    Ok(Rows::new(crate::lake::arrow::compute::concat_batches(&schema, &batches)?))
-}
-
-/// The daily bars that the lake holds: a server that starts again does not write them twice.
-async fn delivered_bars(lake: &Lake) -> anyhow::Result<Delivered> {
-    let sql = "select symbol, session_date, max(implied_vol) as implied_vol from bronze.bars \
-               where bar_size = '1 day' group by symbol, session_date";
-    let rows = query(lake, None, sql).await?;
-    rows.iter()
-        .map(|row| {
-            let key = (Symbol::new(row.text("symbol")?), row.date("session_date")?);
-            Ok((key, BarContent::of(row.maybe_double("implied_vol")?)))
-        })
-        .collect()
 }
 
 fn trade_settings(

@@ -1,6 +1,6 @@
 //! Answers about contracts and the account.
 
-use crate::market::{ConId, Symbol, Usd};
+use crate::market::{ConId, SecurityKind, Symbol, Usd};
 use crate::structures::BrokerPosition;
 
 use super::event::{Event, Figure, PortfolioValue, Position};
@@ -101,6 +101,7 @@ impl House {
     /// The account's figures; none where a position has no mark, for then no figure is known.
     fn figures(&self) -> Vec<Figure> {
         let Ok(account) = self.exchange.account() else { return Vec::new() };
+        let futures = self.futures_pnl();
         let usd = |tag: &str, value: Usd| Figure {
             tag: tag.to_owned(),
             value: value.to_cents().to_string(),
@@ -113,15 +114,26 @@ impl House {
                 currency: String::new(),
             },
             usd("NetLiquidation", account.net_liquidation),
-            usd("TotalCashValue", account.cash),
-            usd("TotalCashValue-C", account.commodities_cash),
+            usd("TotalCashValue", account.cash + futures),
+            usd("TotalCashValue-C", account.commodities_cash + futures),
             usd("TotalCashValue-S", account.cash - account.commodities_cash),
+            usd("FuturesPNL", futures),
             usd("InitMarginReq", account.initial_margin),
             usd("MaintMarginReq", account.maintenance_margin),
             usd("ExcessLiquidity", account.excess_liquidity),
             usd("LookAheadExcessLiquidity", account.look_ahead_excess_liquidity),
             usd("BuyingPower", account.buying_power),
         ]
+    }
+
+    /// What futures have moved since their last variation. IB counts it into cash ("cash recognised
+    /// at the time of trade and futures P&L") and tells it beside; that it is nil after the
+    /// variation is an assumption.
+    fn futures_pnl(&self) -> Usd {
+        let held = self.exchange.marked_positions();
+        let futures =
+            held.filter(|(_, position)| position.instrument.kind() == SecurityKind::Future);
+        futures.map(|(_, position)| position.value()).sum()
     }
 
     /// Positions with their marks and values.

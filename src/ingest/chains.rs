@@ -142,7 +142,8 @@ impl<B: Broker + Feed> ChainsStep<B> {
         let spot = self.known.spots.get(symbol).copied();
         let at = (spot, context.run.session_date);
         let asked = select(&self.window.borrowed(), &listed, at, open_legs);
-        self.describe(context, &asked)?;
+        let looked_up = self.broker.borrow().looked_up(symbol);
+        self.describe(context, &[&asked[..], &looked_up].concat())?;
         let conids: Vec<ConId> = asked.iter().map(|contract| contract.conid).collect();
         self.broker.borrow_mut().watch(symbol, &conids);
         let mut counts = Completeness { asked: asked.len() as i64, ..Completeness::default() };

@@ -10,7 +10,9 @@ use rusqlite::{Connection, Transaction};
 use super::JournalError;
 
 /// The schema that this program writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
+/// The oldest schema that is brought up to it.
+const OLDEST: i64 = 2;
 
 const TABLES: &str = "
 create table change_number (last integer not null);
@@ -169,14 +171,33 @@ create index alerts_by_seq on alerts (change_seq);
 create index reconciliations_by_seq on reconciliations (change_seq);
 ";
 
-/// Makes the tables in a new file; refuses a file of another schema.
+/// What version 3 added.
+const CONFIRMED_CASH: &str = "
+-- Cash that moved at the broker and that a person has named.
+create table confirmed_cash (
+    booking_id text primary key,
+    amount integer not null,
+    reason text not null,
+    confirmed_at integer not null
+) strict;
+";
+
+/// Makes the tables in a new file and brings those of an older one up to date; refuses a file of
+/// any other schema.
 pub fn prepare(connection: &Connection) -> Result<(), JournalError> {
     connection.pragma_update(None, "foreign_keys", "on")?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         0 => {
             connection.execute_batch(&format!(
-                "begin immediate; {TABLES} pragma user_version = {VERSION}; commit;"
+                "begin immediate; {TABLES} {CONFIRMED_CASH} \
+                 pragma user_version = {VERSION}; commit;"
+            ))?;
+            Ok(())
+        }
+        OLDEST => {
+            connection.execute_batch(&format!(
+                "begin immediate; {CONFIRMED_CASH} pragma user_version = {VERSION}; commit;"
             ))?;
             Ok(())
         }
@@ -235,4 +256,26 @@ pub fn next_change(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection
         .prepare_cached("update change_number set last = last + 1 returning last")?
         .query_row([], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_schema_before_is_brought_up_to_date_and_a_later_one_refused() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(&format!(
+                "{TABLES} insert into watermarks values ('kept', 'yes'); pragma user_version = 2;"
+            ))
+            .unwrap();
+        prepare(&connection).unwrap();
+        let count = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(count("select count(*) from confirmed_cash"), 0);
+        assert_eq!(count("select count(*) from watermarks"), 1);
+        prepare(&connection).unwrap();
+        connection.pragma_update(None, "user_version", 4).unwrap();
+        assert!(matches!(prepare(&connection), Err(JournalError::OtherSchema { found: 4, .. })));
+    }
 }

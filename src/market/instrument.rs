@@ -46,6 +46,9 @@ pub struct ConId(pub i64);
 const DERIVED_FROM: i64 = 1 << 52;
 
 impl ConId {
+    /// No contract: what concerns the account alone, such as interest.
+    pub const ACCOUNT: Self = Self(0);
+
     /// An id of our own where the source gave none: 48 bits of the SHA-256 of the OCC symbol, in
     /// the range from 2^52, exactly representable as a double.
     pub fn derived_from(occ_symbol: &str) -> Self {

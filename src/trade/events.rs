@@ -3,6 +3,7 @@
 use crate::broker::{Broker, BrokerEvent, Feed, Gap};
 use crate::journal::{Applied, JournalError};
 use crate::lake::{Cell, TableName};
+use crate::market::ConId;
 use crate::pipeline::StepContext;
 use crate::pipeline::deliver;
 use crate::structures::{Execution, OrderEvent};
@@ -102,7 +103,7 @@ impl<B: Broker + Feed> Trader<B> {
         self.alert(&alert, gap.until)
     }
 
-    fn apply(&self, execution: &Execution) -> anyhow::Result<Applied> {
+    pub(super) fn apply(&self, execution: &Execution) -> anyhow::Result<Applied> {
         let Some(instrument) = self.broker.borrow().contract(execution.conid) else {
             let alert = Alert {
                 id: format!("contract-{}", execution.exec_id),
@@ -153,8 +154,24 @@ impl<B: Broker + Feed> Trader<B> {
         ]
     }
 
+    /// Executions into bronze, as they came or as a reconciliation found them.
+    pub(super) fn store_executions(
+        &self,
+        context: &mut StepContext<'_>,
+        executions: &[Execution],
+    ) -> anyhow::Result<()> {
+        let cells: Vec<Vec<Cell>> =
+            executions.iter().map(|one| self.execution_cells(one, context)).collect();
+        deliver(context, &TableName::new("bronze", "executions"), &EXECUTIONS, &cells)
+    }
+
     fn execution_cells(&self, execution: &Execution, context: &StepContext<'_>) -> Vec<Cell> {
         let instrument = self.broker.borrow().contract(execution.conid);
+        let (symbol, kind) = match &instrument {
+            Some(known) => (known.symbol().as_str(), known.kind().as_str()),
+            None if execution.conid == ConId::ACCOUNT => ("USD", "CASH"),
+            None => ("unknown", "unknown"),
+        };
         vec![
             execution.exec_id.as_str().into(),
             execution.order_ref.as_ref().map(crate::structures::OrderRef::as_str).into(),
@@ -162,8 +179,8 @@ impl<B: Broker + Feed> Trader<B> {
             execution.group_id.as_str().into(),
             execution.kind.as_str().into(),
             execution.conid.0.into(),
-            instrument.as_ref().map_or("unknown", |known| known.symbol().as_str()).into(),
-            instrument.as_ref().map_or("unknown", |known| known.kind().as_str()).into(),
+            symbol.into(),
+            kind.into(),
             execution.quantity.into(),
             execution.price.into(),
             execution.multiplier.into(),

@@ -12,6 +12,11 @@ use crate::pipeline::{deliver, ops_stamp};
 
 use super::{Alert, Trader};
 
+/// Cash that differs by no more agrees: the broker tells it in whole cents.
+pub(super) fn cash_tolerance() -> Usd {
+    Usd::from_micros(5_000)
+}
+
 /// What the last reconciliation left open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Dispute {
@@ -69,9 +74,10 @@ const RECONCILIATION: [&str; 11] = [
 ];
 
 impl<B: Broker + Feed> Trader<B> {
-    /// Holds the broker's positions and cash against the strategies'. A difference blocks entries
-    /// in its underlying, or everywhere where it has none, and raises an alert; where all agrees
-    /// one row says `clean`. Orders of unknown fate are looked for.
+    /// Holds the broker's positions and cash against the strategies'. What expiry, assignment or a
+    /// known amount explains is booked; a difference that stays blocks entries in its underlying,
+    /// or everywhere where it has none, and raises an alert; where all agrees one row says `clean`.
+    /// Orders of unknown fate are looked for.
     pub fn reconcile(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let now = context.run.as_of;
         let broker = match self.broker_books() {
@@ -87,19 +93,22 @@ impl<B: Broker + Feed> Trader<B> {
                 return Ok(vec![format!("reconciliation: not made, {error}")]);
             }
         };
-        let desk = self.desk_books()?;
-        let known = self.known_contracts(broker.positions.keys().chain(desk.positions.keys()));
-        let tolerance = Tolerance {
-            session_date: context.run.session_date,
-            cash_tolerance: Usd::from_micros(5_000),
-        };
-        let differences = reconcile(&broker, &desk, &known, &tolerance);
+        let mut desk = self.desk_books()?;
+        let mut differences = self.differences(context, &broker, &desk);
+        let (mut lines, mut rows) = (Vec::new(), Vec::new());
+        if !differences.is_empty() {
+            let healed = self.heal(context, (&broker, &desk))?;
+            lines = healed.lines;
+            rows = healed.rows;
+            desk = self.desk_books()?;
+            differences = self.differences(context, &broker, &desk);
+        }
         self.dispute = Dispute::of(&differences);
         if differences.is_empty() {
             self.clean_reconciliation_at = Some(now);
         }
-        self.record_differences(context, rows_of(&differences, (&broker, &desk), now))?;
-        let mut lines = Vec::new();
+        rows.extend(rows_of(&differences, (&broker, &desk), now));
+        self.record_differences(context, rows)?;
         for difference in &differences {
             let text = text_of(difference);
             lines.push(format!("reconciliation: {text}"));
@@ -114,6 +123,18 @@ impl<B: Broker + Feed> Trader<B> {
         }
         self.find_out(now)?;
         Ok(lines)
+    }
+
+    fn differences(
+        &self,
+        context: &StepContext<'_>,
+        broker: &Books,
+        desk: &Books,
+    ) -> Vec<Difference> {
+        let known = self.known_contracts(broker.positions.keys().chain(desk.positions.keys()));
+        let tolerance =
+            Tolerance { session_date: context.run.session_date, cash_tolerance: cash_tolerance() };
+        reconcile(broker, desk, &known, &tolerance)
     }
 
     /// Whether something waits for a reconciliation: a difference, an order of unknown fate, a
@@ -200,18 +221,8 @@ fn rows_of(
     (broker, desk): (&Books, &Books),
     now: Timestamp,
 ) -> Vec<ReconciliationRow> {
-    let row = |difference: &str, action: &str, detail: String| ReconciliationRow {
-        run_id: String::new(),
-        reconciliation_seq: 0,
-        difference: difference.to_owned(),
-        conid: None,
-        symbol: None,
-        broker_value: None,
-        desk_value: None,
-        action: action.to_owned(),
-        detail,
-        found_at: now,
-    };
+    let row =
+        |difference: &str, action: &str, detail: String| row_of(difference, action, (detail, now));
     if differences.is_empty() {
         return vec![row("clean", "none", "positions and cash agree".to_owned())];
     }
@@ -235,6 +246,26 @@ fn rows_of(
             }
         })
         .collect()
+}
+
+/// A row without values, numbered when it is recorded.
+pub(super) fn row_of(
+    difference: &str,
+    action: &str,
+    (detail, now): (String, Timestamp),
+) -> ReconciliationRow {
+    ReconciliationRow {
+        run_id: String::new(),
+        reconciliation_seq: 0,
+        difference: difference.to_owned(),
+        conid: None,
+        symbol: None,
+        broker_value: None,
+        desk_value: None,
+        action: action.to_owned(),
+        detail,
+        found_at: now,
+    }
 }
 
 /// What a difference is about, for its alert.

@@ -12,8 +12,8 @@ use deltadesk::broker::{
 };
 use deltadesk::market::{
     ConId, ExerciseStyle, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote,
-    OptionRight, Price, Settlement, Symbol, Timestamp, UnderlyingQuote, Usd, VendorGreeks,
-    occ_symbol,
+    OptionRight, Price, Settlement, StockContract, Symbol, Timestamp, UnderlyingQuote, Usd,
+    VendorGreeks, occ_symbol,
 };
 use deltadesk::pricing::{Bsm, Right, bsm};
 use deltadesk::risk::{Approved, ApprovedStep, Proposed};
@@ -61,6 +61,11 @@ pub fn option(right: OptionRight, strike: f64) -> OptionContract {
         last_trade_at: expires_at,
         expires_at,
     }
+}
+
+/// What the options deliver.
+pub fn stock() -> Instrument {
+    Instrument::Stock(StockContract { conid: ConId(756_733), symbol: Symbol::new("SPY") })
 }
 
 /// A condor ten wide, sold: wings bought, shorts sold.
@@ -247,12 +252,16 @@ impl Broker for Double {
 }
 
 impl Feed for Double {
+    fn looked_up(&self, _symbol: &Symbol) -> Vec<Arc<OptionContract>> {
+        Vec::new()
+    }
+
     fn advance_to(&mut self, at: Timestamp) -> Result<Timestamp, BrokerError> {
         Ok(at)
     }
     fn watch(&mut self, _symbol: &Symbol, _conids: &[ConId]) {}
     fn underlyings(&self) -> Vec<Instrument> {
-        Vec::new()
+        vec![stock()]
     }
     fn option_contracts(&self, _symbol: &Symbol) -> Vec<Arc<OptionContract>> {
         Vec::new()
@@ -261,7 +270,10 @@ impl Feed for Double {
         Vec::new()
     }
     fn contract(&self, conid: ConId) -> Option<Instrument> {
-        self.contracts.get(&conid).map(|option| Instrument::Option(Arc::new(option.clone())))
+        let option = self.contracts.get(&conid).cloned();
+        option
+            .map(|option| Instrument::Option(Arc::new(option)))
+            .or_else(|| Some(stock()).filter(|stock| stock.conid() == conid))
     }
     fn option_quote(&self, conid: ConId) -> Option<Received<OptionQuote>> {
         let (bid, ask) = *self.quotes.get(&conid)?;

@@ -215,6 +215,10 @@ impl Desk {
         self.task(Task::Observe)
     }
 
+    pub fn reconcile(&mut self) -> Vec<String> {
+        self.task(Task::Reconcile)
+    }
+
     /// Acts on decisions of one run; what it says of them.
     pub fn act(&mut self, decisions: &[Value]) -> Vec<String> {
         let run = self.run();

@@ -17,6 +17,7 @@ mod double;
 /// A desk around that broker.
 mod double_desk;
 /// A module uses only what stands on lower floors.
+mod explained;
 mod floors;
 /// The paper gateway over a socket, with a client of the crate ibapi.
 mod gateway;

@@ -24,7 +24,7 @@ fn desk() -> Desk {
 }
 
 /// A desk that holds a condor, opened by [`FIRST`].
-fn holding() -> Desk {
+pub fn holding() -> Desk {
     let mut desk = desk();
     let decision = desk.open(FIRST, &condor(610.0, 670.0));
     let said = desk.act(&[decision]);

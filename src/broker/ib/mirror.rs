@@ -7,9 +7,12 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::broker::BrokerEvent;
-use crate::market::{ConId, FutureContract, Instrument, OptionContract, Symbol, Timestamp};
+use crate::market::{
+    ConId, FutureContract, Instrument, OptionContract, SecurityKind, Symbol, Timestamp, Usd,
+};
 use crate::structures::{AccountSnapshot, BrokerPosition};
 
+use super::Recalled;
 use super::bars::Bars;
 use super::book::Book;
 use super::quotes::Ticks;
@@ -51,6 +54,8 @@ pub struct Mirror {
 pub struct Listing {
     /// The session whose listing this is.
     pub of: Option<NaiveDate>,
+    /// The date on which every option within reach was looked up, by this process or an earlier.
+    pub options_of: Option<NaiveDate>,
     pub instruments: BTreeMap<ConId, Instrument>,
     pub underlyings: BTreeMap<Symbol, Instrument>,
     pub options: BTreeMap<Symbol, Vec<Arc<OptionContract>>>,
@@ -83,14 +88,18 @@ impl Listing {
 }
 
 impl Mirror {
-    pub fn starting() -> Self {
+    pub fn starting(recalled: Recalled) -> Self {
+        let mut listing = Listing { options_of: recalled.listing_of, ..Listing::default() };
+        for option in recalled.options {
+            listing.add(Instrument::Option(option));
+        }
         Self {
             standing: Standing::Starting("no connection yet".to_owned()),
             book: Book::default(),
             account: None,
             positions: Vec::new(),
             read_after: None,
-            listing: Listing::default(),
+            listing,
             ticks: BTreeMap::new(),
             bars: Bars::default(),
             watched: BTreeMap::new(),
@@ -98,6 +107,15 @@ impl Mirror {
             sealed: Vec::new(),
             denied: BTreeMap::new(),
         }
+    }
+
+    /// What futures have moved where none is held: nothing.
+    pub fn holds_no_future(&self) -> Option<Usd> {
+        let is_other = |held: &BrokerPosition| {
+            let known = self.listing.instruments.get(&held.conid);
+            known.is_some_and(|known| known.kind() != SecurityKind::Future)
+        };
+        self.positions.iter().all(is_other).then_some(Usd::ZERO)
     }
 
     /// Contracts whose lines stay open while there are lines at all: what is held, the underlyings

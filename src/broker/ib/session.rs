@@ -242,12 +242,14 @@ impl Link {
         self.pacer.leave(Priority::Orders).await;
         stream.cancel().await;
         let usd = |key: &str| values.get(key)?.parse::<f64>().ok().and_then(Usd::from_f64);
+        // IB counts what futures have moved since their variation as cash, before it is any.
+        let moved = usd("FuturesPNL").or_else(|| self.mirror().holds_no_future());
         let account = (|| {
             Some(AccountSnapshot {
                 account_id: self.endpoint.account.clone(),
                 net_liquidation: usd("NetLiquidation")?,
-                cash: usd("TotalCashValue")?,
-                commodities_cash: usd("TotalCashValue-C")?,
+                cash: usd("TotalCashValue")? - moved?,
+                commodities_cash: usd("TotalCashValue-C")? - moved?,
                 initial_margin: usd("InitMarginReq")?,
                 maintenance_margin: usd("MaintMarginReq")?,
                 excess_liquidity: usd("ExcessLiquidity")?,

@@ -187,7 +187,8 @@ impl Link {
         last.is_none_or(|last| now - last > SILENCE)
     }
 
-    /// The session's underlyings, futures and options, once a session date.
+    /// The session's underlyings, futures and options, once a session date: strikes are added to
+    /// expiries every day. Options that were looked up on this date already are not asked again.
     async fn look_listing_up(&self, client: &Client) -> Result<(), Lost> {
         let today = self.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
         if self.mirror().listing.of == Some(today) {
@@ -199,8 +200,11 @@ impl Link {
         for root in &self.universe.roots {
             self.look_up_all(client, &contracts::futures(root), LISTING_WITHIN).await?;
         }
-        for symbol in &self.universe.symbols {
-            self.look_options_up(client, symbol, today).await?;
+        if self.mirror().listing.options_of != Some(today) {
+            for symbol in &self.universe.symbols {
+                self.look_options_up(client, symbol, today).await?;
+            }
+            self.mirror().listing.options_of = Some(today);
         }
         self.mirror().listing.of = Some(today);
         Ok(())
@@ -225,18 +229,10 @@ impl Link {
         let rows = self.bounded("option chains", rows).await?;
         let days = u64::try_from(self.universe.horizon_days).unwrap_or_default();
         let last = today.checked_add_days(Days::new(days)).unwrap_or(NaiveDate::MAX);
-        let known: BTreeSet<NaiveDate> = {
-            let mirror = self.mirror();
-            let listed = mirror.listing.options.get(symbol).into_iter().flatten();
-            listed.map(|option| option.expiry_date).collect()
-        };
         let expiries: BTreeSet<String> = rows
             .into_iter()
             .flat_map(|row| row.expirations)
-            .filter(|text| {
-                date_of(text)
-                    .is_ok_and(|date| date >= today && date <= last && !known.contains(&date))
-            })
+            .filter(|text| date_of(text).is_ok_and(|date| date >= today && date <= last))
             .collect();
         for expiry in expiries {
             let options = contracts::options(symbol, &expiry);

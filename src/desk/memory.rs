@@ -1,0 +1,135 @@
+//! What the lake of a served home remembers, so that a server that starts again neither asks nor
+//! writes it twice: daily bars, and options that were looked up.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::bail;
+use chrono::Days;
+use tokio::runtime::Handle;
+
+use crate::broker::ib::{Listed, Recalled};
+use crate::ingest::{BarContent, Delivered};
+use crate::journal::Journal;
+use crate::lake::{Durability, Lake, LakeOptions, Row, Rows};
+use crate::market::{
+    ConId, ExerciseStyle, OptionContract, OptionRight, Settlement, Symbol, Timestamp,
+};
+
+use super::home::Home;
+
+/// Watermark of the journal: which listing is in bronze.contracts in full.
+const LISTED: &str = "contracts_listed";
+/// Expired options are remembered for as long as their end may have to be booked.
+const EXPIRED_FOR: Days = Days::new(30);
+
+/// What has been written already.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub delivered: Delivered,
+    pub described: BTreeSet<ConId>,
+}
+
+impl Memory {
+    pub async fn of(lake: &Lake) -> anyhow::Result<Self> {
+        let sql = "select distinct conid from bronze.contracts";
+        let rows = query(lake, None, sql).await?;
+        let described: Result<_, _> = rows.iter().map(|row| row.int("conid").map(ConId)).collect();
+        Ok(Self { delivered: delivered_bars(lake).await?, described: described? })
+    }
+}
+
+/// What the lake holds as of an instant, or by now.
+pub async fn query(lake: &Lake, as_of: Option<Timestamp>, sql: &str) -> anyhow::Result<Rows> {
+    let pinned = lake.session_at(as_of).await?;
+    let frame = pinned.context().sql(sql).await?;
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let batches = frame.collect().await?;
+    Ok(Rows::new(crate::lake::arrow::compute::concat_batches(&schema, &batches)?))
+}
+
+/// The daily bars that the lake holds.
+async fn delivered_bars(lake: &Lake) -> anyhow::Result<Delivered> {
+    let sql = "select symbol, session_date, max(implied_vol) as implied_vol from bronze.bars \
+               where bar_size = '1 day' group by symbol, session_date";
+    let rows = query(lake, None, sql).await?;
+    rows.iter()
+        .map(|row| {
+            let key = (Symbol::new(row.text("symbol")?), row.date("session_date")?);
+            Ok((key, BarContent::of(row.maybe_double("implied_vol")?)))
+        })
+        .collect()
+}
+
+/// Notes that every option within reach was looked up on a date.
+pub fn note_listing(journal: &mut Journal, listed: &Listed) -> anyhow::Result<()> {
+    Ok(journal.set_watermark(LISTED, &mark(listed))?)
+}
+
+fn mark(listed: &Listed) -> String {
+    let counts: Vec<String> =
+        listed.counts.iter().map(|(symbol, count)| format!("{symbol}={count}")).collect();
+    format!("{} within {} days: {}", listed.of, listed.horizon_days, counts.join(" "))
+}
+
+/// The options that an earlier server looked up. They are today's listing in full where it noted so
+/// and the lake holds as many: what was noted and not yet stored when it was killed is asked again.
+pub fn recall(
+    home: &Home,
+    (handle, now): (&Handle, Timestamp),
+    horizon_days: i64,
+) -> anyhow::Result<Recalled> {
+    if !home.lake().join("bronze/contracts/_delta_log").exists() || !home.state_db().exists() {
+        return Ok(Recalled::default());
+    }
+    let today = now.with_timezone(&chrono_tz::America::New_York).date_naive();
+    let oldest = today - EXPIRED_FOR;
+    let sql = format!(
+        "select * from (select *, row_number() over (
+             partition by conid order by ingest_seq desc) as place from bronze.contracts) rows
+         where place = 1 and security_kind = 'OPT' and expiry_date >= date '{oldest}'"
+    );
+    let rows = handle.block_on(async {
+        let options = LakeOptions::local(Durability::Fsync);
+        query(&Lake::open(&home.lake(), options).await?, None, &sql).await
+    })?;
+    let options: Vec<Arc<OptionContract>> =
+        rows.iter().map(|row| option_of(&row).map(Arc::new)).collect::<anyhow::Result<_>>()?;
+    let listed = Listed::of(today, horizon_days, options.iter());
+    let noted = Journal::open(&home.state_db())?.watermark(LISTED)?;
+    let complete = noted.is_some_and(|noted| noted == mark(&listed));
+    Ok(Recalled { options, listing_of: complete.then_some(today) })
+}
+
+fn option_of(row: &Row<'_>) -> anyhow::Result<OptionContract> {
+    let conid = ConId(row.int("conid")?);
+    let right = match row.text("option_right")? {
+        "C" => OptionRight::Call,
+        "P" => OptionRight::Put,
+        other => bail!("bronze.contracts: {conid} has the right `{other}`, not C or P"),
+    };
+    let style = match row.text("exercise_style")? {
+        "american" => ExerciseStyle::American,
+        "european" => ExerciseStyle::European,
+        other => bail!("bronze.contracts: {conid} has the exercise style `{other}`"),
+    };
+    let settlement = match row.text("settlement")? {
+        "physical" => Settlement::Physical,
+        "cash" => Settlement::Cash,
+        other => bail!("bronze.contracts: {conid} has the settlement `{other}`"),
+    };
+    Ok(OptionContract {
+        conid,
+        occ_symbol: Arc::from(row.text("occ_symbol")?),
+        symbol: Symbol::new(row.text("symbol")?),
+        expiry_date: row.date("expiry_date")?,
+        strike: row.price("strike_usd")?,
+        right,
+        style,
+        settlement,
+        multiplier: row.int("multiplier")?,
+        min_tick: row.price("min_tick")?,
+        last_trade_at: row.instant("last_trade_at")?,
+        expires_at: row.instant("expires_at")?,
+    })
+}
