@@ -34,7 +34,7 @@ use tokio::time::timeout;
 use crate::market::sessions::Calendar;
 use crate::market::{
     Clock, ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Symbol,
-    Timestamp, UnderlyingQuote,
+    Timestamp, UnderlyingQuote, Usd,
 };
 use crate::risk::{Approved, ApprovedStep, Proposed};
 use crate::structures::{AccountSnapshot, BrokerPosition, OpenOrder, OrderRef, WhatIf};
@@ -194,6 +194,17 @@ impl IbBroker {
             .clone()
             .filter(|conid| mirror.ticks.get(conid).and_then(Ticks::received_at).is_some());
         (quoted.count(), watched.count())
+    }
+
+    /// The account's cash before the executions that the desk has not taken yet.
+    pub fn cash_before_news(&self) -> Result<Usd, BrokerError> {
+        let cash = self.account()?.cash;
+        let mirror = self.mirror();
+        let told = mirror.sealed.iter().filter_map(|event| match event {
+            BrokerEvent::Execution(execution) => Some(execution.cash),
+            BrokerEvent::Order(_) | BrokerEvent::Gap(_) => None,
+        });
+        Ok(cash - told.sum())
     }
 
     /// The date on which every option within reach was looked up, and how many there are.

@@ -6,7 +6,6 @@ use anyhow::bail;
 use chrono::TimeDelta;
 use tokio::runtime::Handle;
 
-use crate::broker::Broker as _;
 use crate::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Reference, Universe};
 use crate::gateway::{Script, Speed};
 use crate::journal::Journal;
@@ -51,8 +50,8 @@ enum OpeningCash {
 }
 
 impl Behind {
-    /// The account's cash before our first execution: of an account at IB, what it held when this
-    /// home was first served with it.
+    /// The account's cash before the first execution that this home hears of: of an account at IB,
+    /// what it held when it was first served, without that day's executions, which are told.
     pub fn opening_cash(&self, journal: &mut Journal) -> anyhow::Result<Usd> {
         if let OpeningCash::Settings(cash) = self.cash {
             return Ok(cash);
@@ -60,7 +59,7 @@ impl Behind {
         if let Some(micros) = journal.watermark(OPENING_CASH)? {
             return Ok(Usd::from_micros(micros.parse()?));
         }
-        let cash = self.broker.account()?.cash;
+        let cash = self.broker.cash_before_news()?;
         journal.set_watermark(OPENING_CASH, &cash.micros().to_string())?;
         Ok(cash)
     }
