@@ -8,11 +8,15 @@
 //! What is assumed of TWS and was not observed says so where it stands.
 
 mod answers;
+mod changing;
 mod codec;
 mod event;
 mod faults;
 mod frame;
 mod handshake;
+mod held;
+#[cfg(test)]
+mod held_tests;
 mod history;
 mod house;
 mod keeping;
@@ -22,6 +26,8 @@ mod orders;
 mod proto;
 mod request;
 mod server;
+mod stops;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -35,7 +35,7 @@ fn combo_order(profile: &[&str]) -> Vec<u8> {
     line(&fields)
 }
 
-/// From `modelCode` to the number of conditions, a what-if.
+/// From `modelCode` to `lmtPriceOffset`, a what-if.
 fn text_tail() -> Vec<&'static str> {
     let mut tail = vec![""; 24];
     // continuousUpdate to scalePriceIncrement, scaleTable to hedgeType
@@ -44,6 +44,8 @@ fn text_tail() -> Vec<&'static str> {
     tail.extend(["0", "", "", "0", "0", "", ""]);
     // whatIf, orderMiscOptions to randomizePrice, conditions
     tail.extend(["1", "", "0", "0", "0", "0"]);
+    // adjustedOrderType, triggerPrice, lmtPriceOffset
+    tail.extend(["", "", ""]);
     tail
 }
 
