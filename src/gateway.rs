@@ -16,6 +16,8 @@ mod frame;
 mod handshake;
 mod held;
 #[cfg(test)]
+mod held_laws;
+#[cfg(test)]
 mod held_tests;
 mod history;
 mod house;
@@ -25,6 +27,8 @@ mod news;
 mod orders;
 mod proto;
 mod request;
+#[cfg(test)]
+mod scripted;
 mod server;
 mod stops;
 mod terms;

@@ -1,170 +1,15 @@
-//! Orders that wait, over a scripted market: what is told of them, when they are sent, what ends
-//! them.
+//! Orders that wait: what is told of them, when they are sent, what ends them.
 
-use std::sync::Arc;
-
-use chrono::TimeDelta;
 use rust_decimal::Decimal;
-use tokio::sync::mpsc::Receiver;
-
-use crate::exchange::testing::{Bench, FixedMarket, Scripted, Shared};
-use crate::exchange::{Exchange, ExchangeConfig};
-use crate::market::Timestamp;
-use crate::market::sessions::Calendar;
-use crate::structures::testing::{monday, stock};
 
 use super::event::Event;
-use super::house::{House, SeatId};
 use super::keeping::Keeper;
 use super::request::Request;
-use super::traffic::Rules;
-use super::words::{WireContract, WireOrder};
-
-/// A house on a script, with clients 0, 1 and 2, of whom 2 is the master.
-pub(super) struct Desk {
-    pub house: House,
-    pub script: Shared,
-    seats: Vec<(SeatId, Receiver<Event>)>,
-}
-
-/// What a client was told of an order: its id, its status, and why it is held.
-type Told = (i32, String, String);
-
-pub(super) fn order(action: &str, quantity: i64, order_type: &str) -> WireOrder {
-    WireOrder {
-        action: action.to_owned(),
-        quantity: quantity.into(),
-        order_type: order_type.to_owned(),
-        transmit: true,
-        ..WireOrder::default()
-    }
-}
-
-pub(super) fn limit(action: &str, quantity: i64, price: f64) -> WireOrder {
-    WireOrder { limit: Some(price), ..order(action, quantity, "LMT") }
-}
-
-pub(super) fn stop(action: &str, quantity: i64, price: f64) -> WireOrder {
-    WireOrder { aux: Some(price), ..order(action, quantity, "STP") }
-}
-
-fn spy() -> WireContract {
-    WireContract {
-        symbol: "SPY".to_owned(),
-        security_type: "STK".to_owned(),
-        ..WireContract::default()
-    }
-}
-
-impl Desk {
-    pub fn new() -> Self {
-        let bench = Bench::at(monday(), 1);
-        let rules = Rules { master_client: Some(2), ..Rules::unpaced() };
-        Self::over(House::new(bench.exchange, rules), bench.script)
-    }
-
-    fn over(house: House, script: Shared) -> Self {
-        let mut desk = Self { house, script, seats: Vec::new() };
-        for client_id in 0..3 {
-            let (seat, inbox) = desk.house.seat();
-            desk.seats.push((seat, inbox));
-            desk.house.handle(seat, Request::StartApi { client_id }).unwrap();
-            desk.heard(client_id as usize);
-        }
-        desk
-    }
-
-    /// Client 1 asks.
-    pub fn ask(&mut self, request: Request) {
-        self.ask_as(1, request);
-    }
-
-    fn ask_as(&mut self, client: usize, request: Request) {
-        let seat = self.seats[client].0;
-        self.house.handle(seat, request).unwrap();
-    }
-
-    pub fn place(&mut self, order_id: i32, order: WireOrder) {
-        let order = Box::new(WireOrder { order_id, ..order });
-        self.ask(Request::PlaceOrder { order_id, contract: Box::new(spy()), order });
-    }
-
-    fn heard(&mut self, client: usize) -> Vec<Event> {
-        let inbox = &mut self.seats[client].1;
-        std::iter::from_fn(|| inbox.try_recv().ok()).collect()
-    }
-
-    /// What client 1 has been told: states, and the codes of errors by order.
-    pub fn told(&mut self) -> (Vec<Told>, Vec<(i32, i32)>) {
-        self.told_to(1)
-    }
-
-    fn told_to(&mut self, client: usize) -> (Vec<Told>, Vec<(i32, i32)>) {
-        let (mut states, mut codes) = (Vec::new(), Vec::new());
-        for event in self.heard(client) {
-            if let Event::OrderStatus(status) = &event {
-                let status = status.clone();
-                states.push((status.order_id, status.status, status.why_held));
-            } else if let Event::Error { id, code, .. } = event {
-                codes.push((id, code));
-            }
-        }
-        (states, codes)
-    }
-
-    /// The states told, without why.
-    pub fn states(&mut self) -> Vec<(i32, String)> {
-        self.told().0.into_iter().map(|(id, status, _)| (id, status)).collect()
-    }
-
-    pub fn codes(&mut self) -> Vec<(i32, i32)> {
-        self.told().1
-    }
-
-    /// A minute later SPY is quoted a cent wide around a price, a hundred on each side.
-    pub fn minute(&mut self, middle: f64) {
-        self.minute_of(middle, 100);
-    }
-
-    pub fn minute_of(&mut self, middle: f64, size: i64) {
-        let at = self.house.now() + TimeDelta::minutes(1);
-        let quote = Scripted { at, bid: middle - 0.01, ask: middle + 0.01, size };
-        let conid = stock("SPY").conid();
-        self.script.lock().unwrap().quotes.entry(conid).or_default().push(quote);
-        self.house.advance_to(at).unwrap();
-    }
-
-    pub fn stages(&self) -> Vec<(i32, &'static str)> {
-        self.house.orders.all().map(|order| (order.order.order_id, order.status())).collect()
-    }
-
-    pub fn filled(&self, order_id: i32) -> i64 {
-        let mut all = self.house.orders.all();
-        all.find(|order| order.order.order_id == order_id).map_or(0, |order| order.filled)
-    }
-
-    pub fn perm_id(&self, order_id: i32) -> i64 {
-        let mut all = self.house.orders.all();
-        all.find(|order| order.order.order_id == order_id).map_or(0, |order| order.order.perm_id)
-    }
-
-    /// From now on the market is open between two instants only.
-    pub fn open_between(&mut self, open: &str, close: &str) {
-        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
-        self.script.lock().unwrap().open = Some((at(open), at(close)));
-    }
-}
+use super::scripted::{Desk, Told, again, child, in_group, limit, order, stop, withheld};
+use super::words::WireOrder;
 
 fn said(states: &[(i32, &str, &str)]) -> Vec<Told> {
     states.iter().map(|(id, one, why)| (*id, (*one).to_owned(), (*why).to_owned())).collect()
-}
-
-fn child(parent_id: i32, order: WireOrder) -> WireOrder {
-    WireOrder { parent_id, ..order }
-}
-
-fn withheld(order: WireOrder) -> WireOrder {
-    WireOrder { transmit: false, ..order }
 }
 
 /// Buys two at 641, to sell them at 645 or stop at 636.
@@ -186,7 +31,7 @@ fn the_ends_of_a_bracket_wait_for_their_parent_and_the_first_to_fill_ends_the_ot
     let mut expected = said(&expected);
     told.sort();
     told.dedup();
-    expected.push((1, "PreSubmitted".to_owned(), String::new()));
+    expected.push((1, "PendingSubmit".to_owned(), String::new()));
     expected.sort();
     assert_eq!((told, codes), (expected, vec![]));
     let perm_ids = [1, 2, 3].map(|id| desk.perm_id(id));
@@ -256,10 +101,6 @@ fn an_order_that_is_withheld_waits_to_be_placed_again() {
     desk.place(2, withheld(limit("BUY", 1, 641.0)));
     desk.ask(Request::CancelOrder { order_id: 2 });
     assert_eq!(desk.stages(), [(1, "Filled"), (2, "Cancelled")]);
-}
-
-fn in_group(oca_type: i32, order: WireOrder) -> WireOrder {
-    WireOrder { oca_group: "pair".to_owned(), oca_type, ..order }
 }
 
 #[test]
@@ -503,19 +344,6 @@ fn twenty_orders_a_side_include_those_that_are_held() {
     assert_eq!(desk.codes(), [(21, 201)]);
 }
 
-/// A house that goes on where one in a folder stood, as after a kill.
-fn again(keeper: &Keeper, script: &Shared) -> Desk {
-    let kept = keeper.read().unwrap().unwrap();
-    let source = Box::new(FixedMarket::new(Arc::clone(script), monday()));
-    let calendar = Arc::new(Calendar::shipped().unwrap());
-    let config = ExchangeConfig::shipped(1);
-    let exchange = Exchange::resumed(source, config, calendar, kept.exchange.clone()).unwrap();
-    let mut house = House::new(exchange, Rules::unpaced());
-    house.keeper = Some(keeper.clone());
-    house.take_over(kept);
-    Desk::over(house, Arc::clone(script))
-}
-
 #[test]
 fn a_kill_at_any_moment_loses_no_held_order_and_sends_none_twice() {
     let folder = tempfile::tempdir().unwrap();
@@ -539,4 +367,35 @@ fn a_kill_at_any_moment_loses_no_held_order_and_sends_none_twice() {
     assert_eq!(desk.house.exchange.positions().len(), 0, "two bought, two sold");
     desk.place(5, stop("BUY", 1, 700.0));
     assert!(!perm_ids.contains(&desk.perm_id(5)));
+}
+
+#[test]
+fn what_an_earlier_version_kept_is_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::of(folder.path(), "scripted").unwrap();
+    let mut desk = Desk::new();
+    desk.house.keeper = Some(keeper.clone());
+    desk.place(1, limit("BUY", 1, 600.0));
+    let path = folder.path().join("gateway.json");
+    let mut kept: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let remove = |value: &mut serde_json::Value, names: &[&str]| {
+        for name in names {
+            assert!(value.as_object_mut().unwrap().remove(*name).is_some(), "{name}");
+        }
+    };
+    remove(&mut kept["orders"], &["given"]);
+    remove(&mut kept["orders"]["all"][0], &["course"]);
+    let words = ["oca_type", "trigger_method", "trail_stop", "trailing_percent", "limit_offset"];
+    remove(&mut kept["orders"]["all"][0]["order"], &words);
+    remove(&mut kept["orders"]["all"][0]["order"], &["good_till", "good_after"]);
+    for order in kept["exchange"]["book"]["working"].as_object_mut().unwrap().values_mut() {
+        remove(order, &["group"]);
+    }
+    std::fs::write(&path, kept.to_string()).unwrap();
+    let mut desk = again(&keeper, &desk.script);
+    assert_eq!(desk.stages(), [(1, "Submitted")]);
+    desk.ask(Request::CancelOrder { order_id: 1 });
+    desk.minute(640.0);
+    assert_eq!(desk.stages(), [(1, "Cancelled")]);
 }
