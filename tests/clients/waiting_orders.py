@@ -19,6 +19,12 @@ def run(name, client_id, port):
     spy = lib.Stock("SPY", "SMART", "USD")
     assert ib.qualifyContracts(spy)
     ask = ib.reqTickers(spy)[0].ask
+    # A client keeps its own view of its orders; another one sees what the gateway tells.
+    other = lib.IB()
+    other.connect("127.0.0.1", port, clientId=client_id + 20, timeout=10)
+    seen = lambda order: next(
+        t.order for t in other.reqAllOpenOrders() if t.order.permId == order.permId
+    )
     codes = []
     ib.errorEvent += lambda order_id, code, said, contract: codes.append((order_id, code))
 
@@ -30,7 +36,7 @@ def run(name, client_id, port):
     held = loss.orderStatus
     assert (held.status, held.whyHeld) == ("PreSubmitted", "trigger"), held
     assert [entry.status for entry in loss.log if entry.status == "PreSubmitted"]
-    assert loss.order.ocaGroup == str(parent.orderStatus.permId), loss.order
+    assert seen(loss.order).ocaGroup == str(parent.orderStatus.permId), seen(loss.order)
     ib.cancelOrder(profit.order)
     ib.cancelOrder(loss.order)
     until(ib, lambda: profit.isDone() and loss.isDone())
@@ -52,14 +58,15 @@ def run(name, client_id, port):
     )
     placed = ib.placeOrder(spy, trail)
     until(ib, lambda: placed.orderStatus.status == "PreSubmitted")
-    (seen,) = [t.order for t in ib.reqAllOpenOrders() if t.order.orderId == trail.orderId]
-    assert (seen.auxPrice, seen.lmtPriceOffset, seen.triggerMethod) == (9.0, 0.5, 4), seen
-    assert (seen.tif, seen.goodTillDate) == ("GTD", "20260304 15:00:00 US/Eastern"), seen
-    assert ask < seen.trailStopPrice < 1.2 * ask and seen.outsideRth, seen
+    read = seen(trail)
+    assert (read.auxPrice, read.lmtPriceOffset, read.triggerMethod) == (9.0, 0.5, 4), read
+    assert (read.tif, read.goodTillDate) == ("GTD", "20260304 15:00:00 US/Eastern"), read
+    assert ask < read.trailStopPrice < 1.2 * ask and read.outsideRth, read
     ib.reqGlobalCancel()
     until(ib, placed.isDone)
     assert {code for _, code in codes} == {202}, codes
     assert not ib.reqPositions() and not ib.reqAllOpenOrders()
+    other.disconnect()
     ib.disconnect()
     print(f"{name}: bracket, group and trailing stop")
 
