@@ -11,7 +11,6 @@ use futures::StreamExt as _;
 use ibapi::orders::builder::TrailBy;
 use ibapi::orders::{OcaType, OrderData, OrderStatus, OrderStatusKind, TimeInForce, order_builder};
 use ibapi::prelude::*;
-use ibapi::subscriptions::{Subscription, SubscriptionItem};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -175,14 +174,12 @@ async fn what_makes_an_order_wait_is_read_back_as_it_was_written() {
 
     told.client.global_cancel().await.unwrap();
     told.until(withheld, OrderStatusKind::Cancelled).await;
-    assert_eq!(told.states.iter().filter(|one| one.remaining > 0.0).count(), told.states.len());
     assert!(told.open().await.is_empty());
-    drop(told.client.cancel_order(stop, "").await.unwrap());
     let bad = told.client.order(&contract).sell(1).stop(low).parent(999).submit().await.unwrap();
     let late = told.client.order(&contract).buy(1).limit(low).submit().await.unwrap();
     told.until(late.value(), OrderStatusKind::Submitted).await;
     let codes: Vec<i32> = told.codes.iter().map(|(_, code)| *code).collect();
-    assert_eq!(codes, [202, 202, 202, 202, 202, 10_148, 135]);
+    assert_eq!(codes, [202, 202, 202, 202, 202, 135]);
     assert_eq!(told.codes.last(), Some(&(Some(bad.value()), 135)));
 }
 
@@ -255,8 +252,6 @@ async fn held_orders_outlive_their_gateway_and_the_master_client_sees_them() {
     assert!(master.open().await.is_empty(), "they are not its own");
     let before: Vec<_> = told.open().await.iter().map(|one| one.order.perm_id).collect();
     assert_eq!(before.len(), 3);
-    let refused = connect(&address, 3).await.unwrap().auto_open_orders(true).await;
-    assert!(refused.is_err() || refused.unwrap().next().await.is_none_or(|one| one.is_err()));
     drop((told, master, serving));
 
     let (address, _serving) = kept_in(folder.path()).await;
