@@ -17,6 +17,7 @@ mod entry;
 mod exercise;
 mod fees;
 pub mod fills;
+mod groups;
 #[cfg(test)]
 mod honesty_tests;
 mod liquidation;
@@ -24,6 +25,7 @@ mod liquidation;
 mod liquidation_tests;
 mod margining;
 mod matching;
+mod outlook;
 mod recorded;
 mod settlement;
 #[cfg(test)]
@@ -32,7 +34,7 @@ mod source;
 mod state;
 mod synthetic;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod timetable;
@@ -42,7 +44,10 @@ pub use account::{Mark, MarkQuality, MarkedPosition};
 pub use config::{AssignmentModel, ExchangeConfig, FillModel, MarginSettings};
 pub use engine::{Exchange, ExchangeError, ExchangeEvent};
 pub use fees::{FeeError, FeeSchedule};
+pub use groups::{GROUP_FILLED, OnFill, OrderGroup, reduced};
 pub use margining::AccountError;
+pub use matching::SESSION_ENDED;
+pub use outlook::Quoted;
 pub use recorded::{
     RecordAccount, RecordedError, RecordedMarket, RecordedRow, Recording, RowFault, sweep_ids,
 };

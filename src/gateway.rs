@@ -8,11 +8,17 @@
 //! What is assumed of TWS and was not observed says so where it stands.
 
 mod answers;
+mod changing;
 mod codec;
 mod event;
 mod faults;
 mod frame;
 mod handshake;
+mod held;
+#[cfg(test)]
+mod held_laws;
+#[cfg(test)]
+mod held_tests;
 mod history;
 mod house;
 mod keeping;
@@ -21,7 +27,11 @@ mod news;
 mod orders;
 mod proto;
 mod request;
+#[cfg(test)]
+mod scripted;
 mod server;
+mod stops;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -34,6 +34,10 @@ pub struct Typed {
     /// Neither takes nor tells orders, as with "Read-Only API" ticked at IB.
     #[arg(long)]
     read_only: bool,
+    /// The client that is told what happens to the orders of all, as with IB's "Master API client
+    /// ID".
+    #[arg(long, value_name = "ID")]
+    master_client: Option<i32>,
     /// A script of faults; docs/gateway.md says what it may hold.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -72,7 +76,7 @@ impl Typed {
         let home = Home::choose(home, Path::new("desk"));
         let at = Asked { home: home.root(), seed: self.seed, beginning: self.from };
         let access = if self.read_only { Access::ReadOnly } else { Access::Full };
-        let rules = Rules { access, ..self.pacing };
+        let rules = Rules { access, master_client: self.master_client, ..self.pacing };
         let gateway = gateway_asked(at, self.state.as_deref(), (self.speed, rules))?;
         let faults = match &self.faults {
             Some(path) => read_script(path)?,

@@ -7,6 +7,7 @@ use crate::market::Timestamp;
 use crate::structures::{BrokerStatus, OpenOrder, OrderEvent, OrderRef, OrderRequest, OrderType};
 
 use super::fills::{Stance, Worth};
+use super::groups::OrderGroup;
 
 /// First permanent id that the exchange gives.
 const FIRST_PERM_ID: i64 = 1_000_000_001;
@@ -41,6 +42,8 @@ pub(super) struct WorkingOrder {
     pub last_look: LastLook,
     /// In order of effect.
     pub changes: Vec<(Timestamp, Change)>,
+    #[serde(default)]
+    pub group: Option<OrderGroup>,
 }
 
 impl WorkingOrder {
@@ -99,6 +102,7 @@ impl Book {
             stance: Stance::Entering,
             last_look: sent,
             changes: Vec::new(),
+            group: None,
         })
     }
 

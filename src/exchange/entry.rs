@@ -108,7 +108,7 @@ impl Exchange {
         })
     }
 
-    fn instruments(&self, request: &OrderRequest) -> Result<Vec<Instrument>, Reject> {
+    pub(super) fn instruments(&self, request: &OrderRequest) -> Result<Vec<Instrument>, Reject> {
         let known = |leg: &OrderLeg| {
             let instrument = self.source.contract(leg.conid);
             let instrument = instrument.filter(|instrument| match instrument {
@@ -198,7 +198,7 @@ fn not_working(order_ref: &OrderRef) -> Reject {
     refuse(code::NOT_WORKING, format!("order {order_ref} is not working"))
 }
 
-fn check_form(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
+pub(super) fn check_form(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
     check_legs(request, legs)?;
     let OrderType::Limit(limit) = request.order_type else { return Ok(()) };
     let Some(tick) = order_tick(legs, limit) else {

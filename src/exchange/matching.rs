@@ -13,6 +13,9 @@ use super::engine::Exchange;
 use super::fills::{self, Attempt, ComboMarket, Fill, LegMarket, Stance, Worth};
 use super::view::{self, Sides};
 
+/// The reason of a cancellation by the close.
+pub const SESSION_ENDED: &str = "DAY order: the session has ended";
+
 /// What is known of the stream of a contract's quotes: a quote that follows a gap fills nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct QuoteTrace {
@@ -87,7 +90,7 @@ impl Exchange {
             .map(|order| order.perm_id)
             .collect();
         for perm_id in ended {
-            self.cancel_now(perm_id, "DAY order: the session has ended", self.now);
+            self.cancel_now(perm_id, SESSION_ENDED, self.now);
         }
     }
 
@@ -294,6 +297,7 @@ impl Exchange {
 
     fn finish_fill(&mut self, perm_id: i64, quantity: i64) {
         let Some(order) = self.book.get_mut(perm_id) else { return };
+        let (group, of) = (order.group.clone(), order.remaining());
         order.filled += quantity;
         order.fill_count += 1;
         let done = order.remaining() == 0;
@@ -303,6 +307,9 @@ impl Exchange {
             self.book.end(perm_id);
         }
         self.report_order(event);
+        if let Some(group) = group {
+            self.tell_group(perm_id, &group, (quantity, of));
+        }
     }
 
     fn use_size(&mut self, leg: &ReadyLeg, quantity: i64) {

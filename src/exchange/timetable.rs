@@ -98,6 +98,12 @@ impl Timetable {
         Ok(self.calendar.session_at(Venue::EtfOptions, at)?.is_some())
     }
 
+    /// A venue's session that holds an instant, or the next to come.
+    pub fn session_of(&self, venue: Venue, at: Timestamp) -> Result<Session, CalendarError> {
+        let date = self.calendar.session_date_of(venue, at)?;
+        self.calendar.session_on(venue, date)
+    }
+
     fn list_next_session(&mut self) -> Result<(), CalendarError> {
         let session = self.calendar.next_session(Venue::Xnys, self.listed)?;
         self.listed = session.session_date;

@@ -12,6 +12,7 @@ use crate::market::{ConId, Instrument, Timestamp};
 
 use super::event::Event;
 use super::faults::Fault;
+use super::held::OwnNews;
 use super::keeping::Keeper;
 use super::news::Fill;
 use super::orders::Orders;
@@ -89,6 +90,7 @@ pub struct House {
     pub(super) faults: BTreeSet<Fault>,
     /// What is told once it is kept.
     pub(super) held: Option<Vec<(SeatId, Event)>>,
+    pub(super) own_news: OwnNews,
     traffic: Traffic,
     greeting: Greeting,
     ticks: Ticks,
@@ -114,6 +116,7 @@ impl House {
             forgetful: None,
             faults: BTreeSet::new(),
             held: None,
+            own_news: OwnNews::default(),
             traffic: Traffic::default(),
             greeting: Greeting::Whole,
             ticks: Ticks::Told,
@@ -149,10 +152,17 @@ impl House {
         self.deaf.remove(&seat);
     }
 
-    /// Moves the market on and tells everybody what came of it.
+    /// Moves the market on and tells everybody what came of it, with a look at the held orders
+    /// wherever one is due.
     pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
-        self.exchange.advance_to(at)?;
-        self.report();
+        loop {
+            let next = self.next_look(at);
+            self.exchange.advance_to(next)?;
+            self.report();
+            if self.now() >= at {
+                break;
+            }
+        }
         match self.ticks {
             Ticks::Told => self.tick(),
             Ticks::Withheld => {}
@@ -255,7 +265,6 @@ impl House {
         }
         match request {
             Request::StartApi { .. }
-            | Request::AutoOpenOrders
             | Request::CancelContractDetails { .. }
             | Request::CancelAccountSummary { .. }
             | Request::CancelAccountUpdatesMulti { .. }
@@ -302,6 +311,7 @@ impl House {
                 self.place(seat, (client_id, order_id), (*contract, *order));
             }
             Request::CancelOrder { order_id } => self.cancel(seat, client_id, order_id),
+            Request::AutoOpenOrders => self.bind_orders(seat, client_id),
             Request::GlobalCancel => self.cancel_all(),
             Request::OpenOrders => self.open_orders(seat, Some(client_id)),
             Request::AllOpenOrders => self.open_orders(seat, None),

@@ -109,7 +109,7 @@ pub fn details(source: &dyn MarketSource, instrument: &Instrument) -> ContractDe
     ContractDetails {
         market_name: contract.trading_class.clone(),
         min_tick: min_tick.decimal().normalize().to_string(),
-        order_types: "LMT,MKT".to_owned(),
+        order_types: "LMT,MKT,STP,STPLMT,TRAIL,TRAILLMT".to_owned(),
         valid_exchanges: contract.exchange.clone(),
         under_con_id: under.as_ref().and_then(|one| wire_id(one.conid())).unwrap_or_default(),
         under_symbol: under.as_ref().map(|one| one.symbol().to_string()).unwrap_or_default(),

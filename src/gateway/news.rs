@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDateTime;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +11,16 @@ use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
 
 use super::event::{Event, OrderView};
 use super::faults::Fault;
+use super::held::Said;
 use super::house::{House, SeatId};
 use super::listing::{SMART, describe, wire_id};
 use super::orders::{ClientOrder, Stage};
+use super::terms::instant_of;
 use super::words::{WireContract, WireExecution, WireExecutionFilter, WireOrderState};
+
+/// Looks at the held orders within one report: a fill frees a child, whose sending is news again.
+/// What is left after that many waits for the next report.
+const ROUNDS_MAX: usize = 16;
 
 /// One reported fill, for those who ask later.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,16 +84,25 @@ impl House {
         self.send(seat, Event::ExecutionsEnd { req_id });
     }
 
-    /// Tells everybody what the exchange has reported since the last time: fills before the states
-    /// that they led to. Nothing is told before it is kept.
+    /// Tells everybody what the exchange has reported since the last time, fills before the states
+    /// that they led to, and what came of it to the orders that it does not have. Nothing is told
+    /// before it is kept.
     pub(super) fn report(&mut self) {
-        let news = self.exchange.take_events();
-        if news.is_empty() {
-            return;
-        }
         self.held = Some(Vec::new());
-        self.take_news(news);
-        self.keep();
+        let mut anything = false;
+        for _ in 0..ROUNDS_MAX {
+            let news = self.exchange.take_events();
+            anything |= !news.is_empty();
+            self.take_news(news);
+            let acted = self.tend();
+            anything |= self.take_own_news() || acted;
+            if !acted {
+                break;
+            }
+        }
+        if anything {
+            self.keep();
+        }
         let held = self.held.take().unwrap_or_default();
         for (seat, event) in distorted(held, &self.faults) {
             self.send(seat, event);
@@ -123,8 +137,22 @@ impl House {
     }
 
     fn report_order(&mut self, event: &OrderEvent) {
-        let Some(order) = self.orders.of_ref(&event.order_ref) else { return };
-        order.filled = event.filled;
+        let Some(place) = self.orders.place_of_ref(&event.order_ref) else { return };
+        let Some(order) = self.orders.at_mut(place) else { return };
+        order.filled = order.course.filled_before + event.filled;
+        if order.quantity != order.filled + event.remaining {
+            order.quantity = order.filled + event.remaining;
+            order.order.quantity = order.quantity.into();
+        }
+        let fresh = order.filled - order.course.counted;
+        order.course.counted = order.filled;
+        if fresh > 0 {
+            self.tell_group(place, (fresh, fresh + event.remaining));
+        }
+        if self.outlives(place, event) {
+            return self.tell_order(place, &None);
+        }
+        let Some(order) = self.orders.at_mut(place) else { return };
         order.stage = match event.status {
             BrokerStatus::Working => Stage::Submitted,
             BrokerStatus::Filled => Stage::Filled,
@@ -134,19 +162,51 @@ impl House {
         if order.is_final() {
             order.ended_at = Some(event.at);
         }
+        let said = match event.status {
+            BrokerStatus::Cancelled => Some((202, "Order Canceled - reason:")),
+            BrokerStatus::Rejected => Some((201, "Order rejected - reason:")),
+            BrokerStatus::Working | BrokerStatus::Filled => None,
+        };
+        let said = said.map(|(code, said)| (code, format!("{said}{}", event.reason)));
+        self.tell_order(place, &said);
+    }
+
+    /// Tells an order's state to whom it concerns, and its client what there is to say of it. One
+    /// that its client has not sent yet is not told of.
+    fn tell_order(&mut self, place: usize, said: &Said) {
+        let Some(order) = self.orders.at(place).filter(|order| !order.is_withheld()) else {
+            return;
+        };
         let (client_id, order_id) = (order.order.client_id, order.order.order_id);
         let events = both(order);
-        for seat in self.seats_that(|seat| seat.client_id == Some(client_id)) {
+        for seat in self.watchers(client_id) {
             for event in events.clone() {
                 self.send(seat, event);
             }
-            let (code, said) = match event.status {
-                BrokerStatus::Cancelled => (202, "Order Canceled - reason:"),
-                BrokerStatus::Rejected => (201, "Order rejected - reason:"),
-                BrokerStatus::Working | BrokerStatus::Filled => continue,
-            };
-            self.error(seat, (order_id, code), &format!("{said}{}", event.reason));
+            if let Some((code, said)) = said
+                && self.client_of(seat) == Some(client_id)
+            {
+                self.error(seat, (order_id, *code), said);
+            }
         }
+    }
+
+    /// What has happened to orders that the exchange does not have; whether there was anything.
+    fn take_own_news(&mut self) -> bool {
+        let news = std::mem::take(&mut self.own_news);
+        let anything = news.changed || !news.told.is_empty();
+        for (place, said) in news.told {
+            self.tell_order(place, &said);
+        }
+        anything
+    }
+
+    /// Who is told what happens to the orders of a client: itself, and the master client.
+    fn watchers(&self, client_id: i32) -> Vec<SeatId> {
+        let master = self.rules.master_client;
+        self.seats_that(|seat| {
+            seat.client_id.is_some_and(|id| id == client_id || Some(id) == master)
+        })
     }
 
     /// One fill of an order: an execution a leg, of a combo also one of the whole. That TWS reports
@@ -185,7 +245,7 @@ impl House {
             });
         }
         let client_id = order.order.client_id;
-        let seats = self.seats_that(|seat| seat.client_id == Some(client_id));
+        let seats = self.watchers(client_id);
         for fill in fills {
             for seat in &seats {
                 for event in fill_events(-1, &fill) {
@@ -218,7 +278,7 @@ fn view(order: &ClientOrder) -> OrderView {
         contract: order.contract.clone(),
         order: order.order.clone(),
         state: WireOrderState {
-            status: order.stage.as_str().to_owned(),
+            status: order.status().to_owned(),
             margin: None,
             completed_time: ended,
             completed_status,
@@ -235,17 +295,6 @@ fn both(order: &ClientOrder) -> [Event; 2] {
 fn local_time(at: Timestamp) -> String {
     let local = at.with_timezone(&chrono_tz::America::New_York);
     local.format("%Y%m%d %H:%M:%S US/Eastern").to_string()
-}
-
-/// `20260302 09:30:00`, in New York, with or without a zone's name, or `20260302-14:30:00` in UTC.
-fn instant_of(text: &str) -> Option<Timestamp> {
-    if let Ok(utc) = NaiveDateTime::parse_from_str(text, "%Y%m%d-%H:%M:%S") {
-        return Some(utc.and_utc());
-    }
-    let local = text.get(..17)?;
-    let local = NaiveDateTime::parse_from_str(local, "%Y%m%d %H:%M:%S").ok()?;
-    let local = local.and_local_timezone(chrono_tz::America::New_York).earliest()?;
-    Some(local.to_utc())
 }
 
 /// Combos of one fill and their net price, in the exchange's sign.

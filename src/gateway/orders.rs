@@ -1,10 +1,11 @@
 //! The gateway's book of what clients sent: whose order it is, and how far it has come.
 //!
-//! Invariants: a client's order ids only grow; an order keeps its permanent id from the exchange;
-//! a combo's price is signed for the order as the client wrote it, so that what a client reads is
-//! what it sent.
+//! Invariants: a client's order ids only grow; an order keeps the permanent id that its client has
+//! read, the exchange's or, where it was held back first, one of the gateway's own; each time that
+//! an order goes to the exchange it goes under a reference that none has had; a combo's price is
+//! signed for the order as the client wrote it, so that what a client reads is what it sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
@@ -15,7 +16,12 @@ use crate::market::Price;
 use crate::structures::{OrderLeg, OrderRef, OrderRequest, OrderType, Purpose, Reject};
 
 use super::listing::find;
+use super::terms::{Course, check_simulated};
 use super::words::{WireContract, WireOrder, WireStatus};
+
+/// The first permanent id of orders that the exchange did not have when their client first read of
+/// them. The exchange counts up from 1,000,000,001 and would need 800 million orders to meet it.
+const FIRST_OWN_PERM_ID: i64 = 1_800_000_001;
 
 /// An order of a client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,11 +40,15 @@ pub struct ClientOrder {
     /// 1, or -1 where the client sells: the exchange only buys, and turns price and legs round.
     pub sign: i64,
     pub ended_at: Option<crate::market::Timestamp>,
+    #[serde(default)]
+    pub course: Course,
 }
 
 /// How far an order has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
+    /// In this book only: the exchange does not have it, or not any more.
+    Held,
     Pending,
     Submitted,
     Filled,
@@ -50,6 +60,7 @@ impl Stage {
     /// What the client reads.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Held => "PreSubmitted",
             Self::Pending => "PendingSubmit",
             Self::Submitted => "Submitted",
             Self::Filled => "Filled",
@@ -63,8 +74,38 @@ impl ClientOrder {
     pub fn is_final(&self) -> bool {
         match self.stage {
             Stage::Filled | Stage::Cancelled | Stage::Inactive => true,
-            Stage::Pending | Stage::Submitted => false,
+            Stage::Held | Stage::Pending | Stage::Submitted => false,
         }
+    }
+
+    /// What the client reads. `ApiPending` for an order that was not to be sent yet is an
+    /// assumption: TWS tells of such orders only those who ask.
+    pub fn status(&self) -> &'static str {
+        if self.is_withheld() { "ApiPending" } else { self.stage.as_str() }
+    }
+
+    pub fn is_withheld(&self) -> bool {
+        self.stage == Stage::Held && self.course.withheld
+    }
+
+    /// Whether it goes back to the exchange in its next session.
+    pub fn renews(&self) -> bool {
+        matches!(self.order.time_in_force.as_str(), "GTC" | "GTD")
+    }
+
+    /// Whether it waits for its parent.
+    pub fn is_bound(&self) -> bool {
+        self.stage == Stage::Held && self.order.parent_id != 0 && !self.course.freed
+    }
+
+    /// Why it is held, in IB's words.
+    fn why_held(&self) -> String {
+        if self.stage != Stage::Held {
+            return String::new();
+        }
+        let child = self.is_bound().then_some("child");
+        let trigger = self.course.stop.map(|_| "trigger");
+        child.into_iter().chain(trigger).collect::<Vec<_>>().join(",")
     }
 
     /// A price of the exchange as the client wrote its order.
@@ -77,7 +118,7 @@ impl ClientOrder {
             if self.filled > 0 { self.shown(self.paid / Decimal::from(self.filled)) } else { 0.0 };
         WireStatus {
             order_id: self.order.order_id,
-            status: self.stage.as_str().to_owned(),
+            status: self.status().to_owned(),
             filled: self.filled.into(),
             remaining: (self.quantity - self.filled).into(),
             average_price: average,
@@ -85,7 +126,7 @@ impl ClientOrder {
             parent_id: self.order.parent_id,
             last_price: self.shown(self.last_price),
             client_id: self.order.client_id,
-            why_held: String::new(),
+            why_held: self.why_held(),
         }
     }
 }
@@ -96,9 +137,13 @@ pub struct Orders {
     all: Vec<ClientOrder>,
     by_ref: BTreeMap<OrderRef, usize>,
     by_id: BTreeMap<(i32, i32), usize>,
+    /// Places of orders that had not ended when this was last looked through.
+    live: BTreeSet<usize>,
     /// Highest order id of each client.
     highest: BTreeMap<i32, i32>,
     sent: u64,
+    /// Permanent ids that the gateway has given.
+    given: i64,
 }
 
 /// What is kept of the book; what is looked up by is made anew.
@@ -108,15 +153,23 @@ pub struct KeptOrders {
     all: Vec<ClientOrder>,
     highest: BTreeMap<i32, i32>,
     sent: u64,
+    #[serde(default)]
+    given: i64,
 }
 
 impl Orders {
     pub fn kept(&self) -> KeptOrders {
-        KeptOrders { all: self.all.clone(), highest: self.highest.clone(), sent: self.sent }
+        KeptOrders {
+            all: self.all.clone(),
+            highest: self.highest.clone(),
+            sent: self.sent,
+            given: self.given,
+        }
     }
 
     pub fn of_kept(kept: KeptOrders) -> Self {
-        let mut orders = Self { highest: kept.highest, sent: kept.sent, ..Self::default() };
+        let (sent, given) = (kept.sent, kept.given);
+        let mut orders = Self { highest: kept.highest, sent, given, ..Self::default() };
         for order in kept.all {
             orders.add(order);
         }
@@ -144,13 +197,67 @@ impl Orders {
             .map_err(|error| Reject { code: 320, reason: error.to_string() })
     }
 
+    /// A permanent id that no order has had.
+    pub fn new_perm_id(&mut self) -> i64 {
+        self.given += 1;
+        FIRST_OWN_PERM_ID + self.given - 1
+    }
+
     pub fn add(&mut self, order: ClientOrder) {
         let place = self.all.len();
         let key = (order.order.client_id, order.order.order_id);
         self.spend(key.0, key.1);
         self.by_ref.insert(order.order_ref.clone(), place);
         self.by_id.insert(key, place);
+        if !order.is_final() {
+            self.live.insert(place);
+        }
         self.all.push(order);
+    }
+
+    /// Gives an order that may go to the exchange once more a new reference. What the exchange
+    /// still says of the old one concerns nobody.
+    pub fn rename(&mut self, place: usize) -> Result<(), Reject> {
+        let order_ref = self.new_ref()?;
+        if let Some(order) = self.all.get_mut(place) {
+            self.by_ref.remove(&order.order_ref);
+            order.order_ref = order_ref.clone();
+            self.by_ref.insert(order_ref, place);
+        }
+        Ok(())
+    }
+
+    /// The place that the next order will have.
+    pub fn next_place(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn place_of(&self, client_id: i32, order_id: i32) -> Option<usize> {
+        self.by_id.get(&(client_id, order_id)).copied()
+    }
+
+    pub fn place_of_ref(&self, order_ref: &OrderRef) -> Option<usize> {
+        self.by_ref.get(order_ref).copied()
+    }
+
+    pub fn at(&self, place: usize) -> Option<&ClientOrder> {
+        self.all.get(place)
+    }
+
+    pub fn at_mut(&mut self, place: usize) -> Option<&mut ClientOrder> {
+        self.all.get_mut(place)
+    }
+
+    /// The places of the orders that have not ended, in the order of their coming.
+    pub fn live(&mut self) -> Vec<usize> {
+        let all = &self.all;
+        self.live.retain(|place| all.get(*place).is_some_and(|order| !order.is_final()));
+        self.live.iter().copied().collect()
+    }
+
+    /// Those that may not have ended.
+    pub fn perhaps_live(&self) -> impl Iterator<Item = &ClientOrder> {
+        self.live.iter().filter_map(|place| self.all.get(*place))
     }
 
     pub fn of_client(&mut self, client_id: i32, order_id: i32) -> Option<&mut ClientOrder> {
@@ -169,15 +276,23 @@ impl Orders {
 
     /// Orders that work on the same contract, or the same combo, on the same side.
     pub fn beside(&self, legs: &[OrderLeg]) -> usize {
-        self.working().filter(|order| order.legs == legs).count()
+        let counted = self.working().filter(|order| !order.is_withheld());
+        counted.filter(|order| order.legs == legs).count()
     }
 
-    /// Whether an order works on the other side of the same single contract.
+    /// Whether an order works on the other side of the same single contract. One that waits for
+    /// its parent, as the ends of a bracket do, or for being sent does not count yet: an assumption.
     pub fn opposes(&self, leg: OrderLeg) -> bool {
-        self.working().any(|order| match order.legs.as_slice() {
+        let mut counted = self.working().filter(|order| !order.is_withheld() && !order.is_bound());
+        counted.any(|order| match order.legs.as_slice() {
             [other] => other.conid == leg.conid && (other.ratio > 0) != (leg.ratio > 0),
             _ => false,
         })
+    }
+
+    /// Every order that there has been.
+    pub fn all(&self) -> impl Iterator<Item = &ClientOrder> {
+        self.all.iter()
     }
 
     pub fn ended(&self) -> impl Iterator<Item = &ClientOrder> {
@@ -206,7 +321,7 @@ pub fn request_of(
     order_ref: OrderRef,
 ) -> Result<OrderRequest, Reject> {
     let sign = sign_of(&order.action)?;
-    check_supported(order)?;
+    check_simulated(order)?;
     let quantity = order.quantity.to_i64().filter(|whole| Decimal::from(*whole) == order.quantity);
     let Some(quantity) = quantity else {
         return refuse(
@@ -217,37 +332,28 @@ pub fn request_of(
     if quantity < 1 {
         return refuse(434, "The order size cannot be zero");
     }
-    let order_type = match (order.order_type.as_str(), order.limit) {
-        ("MKT", _) => OrderType::Market,
-        ("LMT", Some(limit)) => match Price::from_f64(limit * sign as f64) {
-            Some(limit) => OrderType::Limit(limit),
-            None => return refuse(321, format!("Error validating request: limit price {limit}")),
-        },
-        ("LMT", None) => {
-            return refuse(321, "Error validating request: a limit order needs a price");
-        }
-        (other, _) => {
-            return refuse(387, format!("Unsupported order type for this exchange: {other}"));
-        }
-    };
+    let order_type = order_type_of(order, sign)?;
     let mut legs = legs_of(source, contract, sign)?;
     legs.sort();
     Ok(OrderRequest { order_ref, legs, quantity, order_type })
 }
 
-fn check_supported(order: &WireOrder) -> Result<(), Reject> {
-    if !matches!(order.time_in_force.as_str(), "" | "DAY") {
-        let reason = format!("time in force {} is not simulated, only DAY", order.time_in_force);
-        return refuse(201, format!("Order rejected - reason:{reason}"));
+/// What an order is at the exchange, once it is there. A trailing stop limit order has no limit
+/// before its stop is reached.
+pub fn order_type_of(order: &WireOrder, sign: i64) -> Result<OrderType, Reject> {
+    match (order.order_type.as_str(), order.limit) {
+        ("MKT" | "STP" | "TRAIL", _) => Ok(OrderType::Market),
+        ("LMT" | "STP LMT" | "TRAIL LIMIT", Some(limit)) => {
+            match Price::from_f64(limit * sign as f64) {
+                Some(limit) => Ok(OrderType::Limit(limit)),
+                None => refuse(321, format!("Error validating request: limit price {limit}")),
+            }
+        }
+        ("LMT" | "STP LMT" | "TRAIL LIMIT", None) => {
+            refuse(321, "Error validating request: a limit order needs a price")
+        }
+        (other, _) => refuse(387, format!("Unsupported order type for this exchange: {other}")),
     }
-    if order.conditions > 0 {
-        return refuse(201, "Order rejected - reason:conditions are not simulated");
-    }
-    if order.parent_id != 0 || !order.oca_group.is_empty() || !order.transmit {
-        let reason = "brackets, OCA groups and orders held back are not simulated";
-        return refuse(201, format!("Order rejected - reason:{reason}"));
-    }
-    Ok(())
 }
 
 fn legs_of(

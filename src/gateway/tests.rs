@@ -35,7 +35,7 @@ fn combo_order(profile: &[&str]) -> Vec<u8> {
     line(&fields)
 }
 
-/// From `modelCode` to the number of conditions, a what-if.
+/// From `modelCode` to `lmtPriceOffset`, a what-if.
 fn text_tail() -> Vec<&'static str> {
     let mut tail = vec![""; 24];
     // continuousUpdate to scalePriceIncrement, scaleTable to hedgeType
@@ -44,6 +44,8 @@ fn text_tail() -> Vec<&'static str> {
     tail.extend(["0", "", "", "0", "0", "", ""]);
     // whatIf, orderMiscOptions to randomizePrice, conditions
     tail.extend(["1", "", "0", "0", "0", "0"]);
+    // adjustedOrderType, triggerPrice, lmtPriceOffset
+    tail.extend(["", "", ""]);
     tail
 }
 
@@ -63,6 +65,39 @@ fn a_combo_order_is_read_at_each_text_version() {
             contract.legs.iter().map(|leg| (leg.con_id, leg.ratio, &*leg.action)).collect();
         assert_eq!(legs, [(11, 1, "SELL"), (12, 2, "BUY")]);
     }
+}
+
+#[test]
+fn what_makes_an_order_wait_is_read_from_its_place_in_text() {
+    let text = String::from_utf8(combo_order(&[])).unwrap();
+    let mut fields: Vec<&str> = text.trim_end_matches('\0').split('\0').collect();
+    let last = text.matches('\0').count() - 1;
+    fields.resize(last + 1, "");
+    for (place, value) in [
+        (20, "1.5"),
+        (21, "GTD"),
+        (22, "pair"),
+        (28, "6"),
+        (32, "4"),
+        (33, "1"),
+        (58, "20260303"),
+        (59, "20260304"),
+        (67, "2"),
+        (89, "630.5"),
+        (90, "2.5"),
+        (last, "0.1"),
+    ] {
+        fields[place] = value;
+    }
+    let Request::PlaceOrder { order, .. } = TEXT.decode(&line(&fields)).unwrap() else {
+        panic!("no order");
+    };
+    assert_eq!((order.aux, order.trail_stop), (Some(1.5), Some(630.5)));
+    assert_eq!((order.trailing_percent, order.limit_offset), (Some(2.5), Some(0.1)));
+    assert_eq!((order.oca_group.as_str(), order.oca_type), ("pair", 2));
+    assert_eq!((order.parent_id, order.trigger_method, order.outside_rth), (6, 4, true));
+    assert_eq!((order.good_after.as_str(), order.good_till.as_str()), ("20260303", "20260304"));
+    assert_eq!(order.time_in_force, "GTD");
 }
 
 #[test]

@@ -1,15 +1,16 @@
-//! Orders in: what is placed, changed, cancelled, and what a what-if answers.
+//! Orders in: what is placed and cancelled, and what a what-if answers.
 
 use rust_decimal::Decimal;
 
 use crate::market::SecurityKind;
-use crate::structures::{OrderRef, OrderRequest, Reject, WhatIf};
+use crate::structures::{OrderRequest, Reject, WhatIf};
 
 use super::event::{Event, OrderView};
 use super::faults::Fault;
 use super::house::{House, SeatId};
 use super::listing::describe;
 use super::orders::{ClientOrder, Stage, refuse, request_of, sign_of};
+use super::terms::{Life, group_of};
 use super::words::{WireContract, WireMargin, WireOrder, WireOrderState};
 
 /// Active orders that IB takes a contract, side and account (TWS API reference, order limitations).
@@ -22,6 +23,9 @@ impl House {
         (client_id, order_id): (i32, i32),
         (contract, mut order): (WireContract, WireOrder),
     ) {
+        if order_id < 1 {
+            return self.error(seat, (order_id, 10_149), &format!("Invalid order id: {order_id}"));
+        }
         order.client_id = client_id;
         if order.what_if {
             self.orders.spend(client_id, order_id);
@@ -75,7 +79,7 @@ impl House {
         order: &WireOrder,
     ) -> Result<Option<Event>, Reject> {
         let order_ref = self.orders.new_ref()?;
-        let request = request_of(self.exchange.source(), contract, order, order_ref)?;
+        let request = request_of(self.exchange.source(), contract, &formal(order), order_ref)?;
         let answer = self.exchange.what_if(&request)?;
         let account = self.exchange.account().map_err(|error| Reject {
             code: 201,
@@ -91,39 +95,106 @@ impl House {
         Ok(Some(Event::OpenOrder(Box::new(view))))
     }
 
+    /// Takes a new order: at the exchange where it may go there at once, else held back here.
     fn submit(&mut self, contract: &WireContract, mut order: WireOrder) -> Result<(), Reject> {
         let sign = sign_of(&order.action)?;
+        self.take_into_bracket(&mut order)?;
+        let group = group_of(&order)?;
+        self.check_group(group.as_ref())?;
         let order_ref = self.orders.new_ref()?;
-        let request = request_of(self.exchange.source(), contract, &order, order_ref.clone())?;
-        self.check_room(&request)?;
-        let described = self.described(contract, &request);
-        let (quantity, legs) = (request.quantity, request.legs.clone());
-        order.perm_id = self.exchange.submit(request)?;
+        let request = request_of(self.exchange.source(), contract, &formal(&order), order_ref)?;
+        let course = self.course_of(&order, &request)?;
+        self.check_room(&request, &order)?;
         order.account.clone_from(&self.account);
-        "DAY".clone_into(&mut order.time_in_force);
-        self.orders.add(ClientOrder {
-            contract: described,
+        Life::of(&order, self.now())?.as_str().clone_into(&mut order.time_in_force);
+        let mut taken = ClientOrder {
+            contract: self.described(contract, &request),
             order,
-            order_ref,
-            legs,
+            order_ref: request.order_ref.clone(),
+            legs: request.legs.clone(),
             stage: Stage::Pending,
             filled: 0,
-            quantity,
+            quantity: request.quantity,
             paid: Decimal::ZERO,
             last_price: Decimal::ZERO,
             sign,
             ended_at: None,
-        });
+            course,
+        };
+        if self.must_wait(&taken) {
+            return self.hold(taken, &request);
+        }
+        let order_ref = request.order_ref.clone();
+        taken.order.perm_id = self.exchange.submit(request)?;
+        if !taken.renews() {
+            // The exchange itself ends it with its session.
+            taken.course.ends_at = None;
+        }
+        self.orders.add(taken);
+        if let Some(group) = group {
+            self.exchange.join_group(&order_ref, group);
+        }
         Ok(())
     }
 
-    /// IB's two rules about orders on the same contract.
-    fn check_room(&self, request: &OrderRequest) -> Result<(), Reject> {
+    /// Whether an order cannot go to the exchange at once. Where its market is closed and the
+    /// calendar knows no other session, the exchange may refuse it.
+    fn must_wait(&self, order: &ClientOrder) -> bool {
+        let course = &order.course;
+        let opens = || {
+            let leg = order.legs.first();
+            leg.is_some_and(|leg| self.exchange.session_of(leg.conid).is_some())
+        };
+        course.withheld
+            || course.stop.is_some()
+            || order.order.parent_id != 0
+            || (!self.is_open(order) && opens())
+    }
+
+    fn hold(&mut self, mut order: ClientOrder, request: &OrderRequest) -> Result<(), Reject> {
+        self.check_form(request, order.course.stop)?;
+        let place = self.orders.next_place();
+        let sent = !order.course.withheld;
+        order.order.perm_id = self.orders.new_perm_id();
+        order.stage = Stage::Held;
+        self.orders.add(order);
+        self.own_news.changed = true;
+        if sent {
+            self.transmit(place);
+        }
+        Ok(())
+    }
+
+    /// A child's parent must be an order of the same client. The ends of a bracket are one group,
+    /// named after their parent, of which a fill reduces the others: as TWS shows them.
+    fn take_into_bracket(&mut self, order: &mut WireOrder) -> Result<(), Reject> {
+        if order.parent_id == 0 {
+            return Ok(());
+        }
+        let Some(parent) = self.orders.of_client(order.client_id, order.parent_id) else {
+            return refuse(135, format!("Can't find order with id = {}", order.parent_id));
+        };
+        match parent.stage {
+            Stage::Cancelled | Stage::Inactive => {
+                return refuse(201, "Order rejected - reason:its parent order has ended");
+            }
+            Stage::Held | Stage::Pending | Stage::Submitted | Stage::Filled => {}
+        }
+        if order.oca_group.is_empty() {
+            (order.oca_group, order.oca_type) = (parent.order.perm_id.to_string(), 3);
+        }
+        Ok(())
+    }
+
+    /// IB's two rules about orders on the same contract. A child's side does not count before its
+    /// parent has filled.
+    fn check_room(&self, request: &OrderRequest, order: &WireOrder) -> Result<(), Reject> {
         if self.orders.beside(&request.legs) >= ACTIVE_A_SIDE {
             let reason = format!("{ACTIVE_A_SIDE} orders work on this side of the contract");
             return refuse(201, format!("Order rejected - reason:{reason}"));
         }
         if let &[leg] = request.legs.as_slice()
+            && order.parent_id == 0
             && self.instrument(leg.conid).is_some_and(|one| one.kind() == SecurityKind::Option)
             && self.orders.opposes(leg)
         {
@@ -143,61 +214,61 @@ impl House {
         }
     }
 
-    /// Only the price of a working order can be changed: other legs, or the other side, would move
-    /// the price of what nobody meant.
-    fn modify(
-        &mut self,
-        (client_id, order_id): (i32, i32),
-        contract: &WireContract,
-        order: &WireOrder,
-    ) -> Result<(), Reject> {
-        let Some(known) = self.orders.of_client(client_id, order_id) else {
-            return refuse(103, "Duplicate order id");
-        };
-        let (order_ref, quantity, status) = (known.order_ref.clone(), known.quantity, known.stage);
-        let legs = known.legs.clone();
-        match status {
-            Stage::Filled => return refuse(104, "Cannot modify a filled order."),
-            Stage::Cancelled | Stage::Inactive => return refuse(103, "Duplicate order id"),
-            Stage::Pending | Stage::Submitted => {}
-        }
-        let old_type = known.order.order_type.clone();
-        let request = request_of(self.exchange.source(), contract, order, order_ref.clone())?;
-        let same = (request.quantity, &request.legs) == (quantity, &legs);
-        if !same || order.order_type != old_type {
-            return refuse(105, "Order being modified does not match original order");
-        }
-        self.exchange.amend(&order_ref, request.order_type)?;
-        if let Some(known) = self.orders.of_ref(&order_ref) {
-            known.order.limit = order.limit;
-        }
-        Ok(())
-    }
-
     pub(super) fn cancel(&mut self, seat: SeatId, client_id: i32, order_id: i32) {
-        let known = self.orders.of_client(client_id, order_id);
-        let answer = match known.map(|known| (known.is_final(), known.order_ref.clone())) {
+        let answer = match self.orders.place_of(client_id, order_id) {
+            _ if order_id < 1 => refuse(10149, format!("Invalid order id: {order_id}")),
             None => refuse(
                 10147,
                 format!("OrderId {order_id} that needs to be cancelled is not found."),
             ),
-            Some((true, _)) => refuse(
+            Some(place) if self.orders.at(place).is_none_or(ClientOrder::is_final) => refuse(
                 10148,
                 format!("OrderId {order_id} that needs to be cancelled can not be cancelled."),
             ),
-            Some((false, order_ref)) => self.exchange.cancel(&order_ref),
+            Some(place) => self.cancel_at(place),
         };
         self.told(seat, order_id, answer.map(|()| None));
     }
 
     pub(super) fn cancel_all(&mut self) {
-        let working: Vec<OrderRef> =
-            self.orders.working().map(|order| order.order_ref.clone()).collect();
-        for order_ref in working {
+        for place in self.orders.live() {
             // What ended in the meantime needs no cancelling.
-            let _ = self.exchange.cancel(&order_ref);
+            let _ = self.cancel_at(place);
         }
     }
+
+    /// At once where the exchange does not have the order.
+    fn cancel_at(&mut self, place: usize) -> Result<(), Reject> {
+        let Some(order) = self.orders.at_mut(place) else { return Ok(()) };
+        if order.stage == Stage::Held {
+            self.end_held(place, "cancelled by the account");
+            return Ok(());
+        }
+        let order_ref = order.order_ref.clone();
+        self.exchange.cancel(&order_ref)?;
+        if let Some(order) = self.orders.at_mut(place) {
+            order.course.cancelling = true;
+        }
+        Ok(())
+    }
+
+    /// Only client 0 may have orders bound to it that are placed in TWS by hand. Nobody places any
+    /// in this gateway, so there is nothing to bind.
+    pub(super) fn bind_orders(&mut self, seat: SeatId, client_id: i32) {
+        if client_id != 0 {
+            let said = "Only the client with id 0 may set the auto bind property.";
+            self.error(seat, (-1, 327), said);
+        }
+    }
+}
+
+/// An order as its form is judged: a trailing stop limit order has no limit yet.
+pub(super) fn formal(order: &WireOrder) -> WireOrder {
+    let mut formal = order.clone();
+    if order.order_type == "TRAIL LIMIT" {
+        "TRAIL".clone_into(&mut formal.order_type);
+    }
+    formal
 }
 
 fn margin_of(answer: &WhatIf, maintenance_before: f64) -> WireMargin {

@@ -15,6 +15,8 @@ pub struct Rules {
     /// How long the first ticks of a stream or snapshot take; at once without it.
     pub first_ticks: Option<Delay>,
     pub access: Access,
+    /// The client that is told what happens to the orders of all.
+    pub master_client: Option<i32>,
 }
 
 /// What clients may do with orders.
@@ -53,7 +55,13 @@ impl Delay {
 impl Rules {
     /// What IB grants an ordinary login: 50 messages a second, 100 lines (TWS API reference).
     pub fn of_ib() -> Self {
-        Self { messages_a_second: Some(50), lines: 100, first_ticks: None, access: Access::Full }
+        Self {
+            messages_a_second: Some(50),
+            lines: 100,
+            first_ticks: None,
+            access: Access::Full,
+            master_client: None,
+        }
     }
 
     /// With first ticks that take their time.

@@ -68,6 +68,26 @@ pub struct WireOrder {
     pub outside_rth: bool,
     /// How many conditions it carries.
     pub conditions: usize,
+    /// 1 cancels the others of its group, 2 and 3 make them smaller; 0 where it is left out.
+    #[serde(default)]
+    pub oca_type: i32,
+    /// Which price triggers a stop; 0 for the instrument's own.
+    #[serde(default)]
+    pub trigger_method: i32,
+    /// Of a trailing order: where its stop begins, and then where it stands.
+    #[serde(default)]
+    pub trail_stop: Option<f64>,
+    /// Of a trailing order without an amount in [`Self::aux`]: per cent of the price.
+    #[serde(default)]
+    pub trailing_percent: Option<f64>,
+    /// Of a trailing stop limit order: how far its limit is from its stop.
+    #[serde(default)]
+    pub limit_offset: Option<f64>,
+    /// `20260304 15:00:00 US/Eastern`; empty but for a GTD order.
+    #[serde(default)]
+    pub good_till: String,
+    #[serde(default)]
+    pub good_after: String,
 }
 
 /// What the gateway says of an order's state.

@@ -23,6 +23,8 @@ mod floors;
 mod gateway;
 /// The same gateway under scripts of faults.
 mod gateway_faults;
+/// Orders that wait at the same gateway.
+mod gateway_orders;
 /// Homes in which a day costs little, for the tests that run one.
 mod homes;
 /// `broker = "ib"` against a gateway of another process.

@@ -306,6 +306,13 @@ fn order_from(order: &WireOrder) -> schema::Order {
         order_ref: some(&order.order_ref),
         what_if: Some(order.what_if),
         transmit: Some(order.transmit),
+        oca_type: Some(order.oca_type),
+        trigger_method: Some(order.trigger_method),
+        trail_stop_price: order.trail_stop,
+        trailing_percent: order.trailing_percent,
+        lmt_price_offset: order.limit_offset,
+        good_till_date: some(&order.good_till),
+        good_after_time: some(&order.good_after),
         ..schema::Order::default()
     }
 }

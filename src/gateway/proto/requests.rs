@@ -196,9 +196,13 @@ impl Body<'_> {
         let said: schema::PlaceOrderRequest = self.read()?;
         let order = said.order.unwrap_or_default();
         let order_id = said.order_id.ok_or_else(|| self.fault("its order id is missing"))?;
-        let quantity = order.total_quantity.unwrap_or_default();
+        // A quantity of zero is left out.
+        let quantity = order.total_quantity.unwrap_or_else(|| "0".to_owned());
         let quantity: Decimal =
             quantity.parse().map_err(|_| self.fault(&format!("`{quantity}` is no quantity")))?;
+        let set = |number: Option<f64>| {
+            number.filter(|number| number.is_finite() && number.abs() < f64::MAX)
+        };
         Ok(Request::PlaceOrder {
             order_id,
             contract: Box::new(contract_of(said.contract.unwrap_or_default())),
@@ -210,8 +214,8 @@ impl Body<'_> {
                 action: order.action.unwrap_or_default(),
                 quantity,
                 order_type: order.order_type.unwrap_or_default(),
-                limit: order.lmt_price.filter(|price| price.abs() < f64::MAX),
-                aux: order.aux_price.filter(|price| price.abs() < f64::MAX),
+                limit: set(order.lmt_price),
+                aux: set(order.aux_price),
                 time_in_force: order.tif.unwrap_or_default(),
                 account: order.account.unwrap_or_default(),
                 oca_group: order.oca_group.unwrap_or_default(),
@@ -220,6 +224,13 @@ impl Body<'_> {
                 what_if: order.what_if.unwrap_or_default(),
                 outside_rth: order.outside_rth.unwrap_or_default(),
                 conditions: order.conditions.len(),
+                oca_type: order.oca_type.unwrap_or_default(),
+                trigger_method: order.trigger_method.unwrap_or_default(),
+                trail_stop: set(order.trail_stop_price),
+                trailing_percent: set(order.trailing_percent),
+                limit_offset: set(order.lmt_price_offset),
+                good_till: order.good_till_date.unwrap_or_default(),
+                good_after: order.good_after_time.unwrap_or_default(),
             }),
         })
     }

@@ -22,6 +22,11 @@ fn head(line: Line, view: &OrderView) -> Line {
         .add(&order.order_ref)
 }
 
+/// TWS tells an order that is in no group type 3.
+fn oca_type(order: &WireOrder) -> i32 {
+    if order.oca_type == 0 { 3 } else { order.oca_type }
+}
+
 /// The legs of a combo, with their prices and routing parameters, of which there are none.
 fn legs(line: Line, view: &OrderView) -> Line {
     let line = line.add(view.contract.legs.len());
@@ -45,7 +50,7 @@ fn allocation(line: Line, version: u32) -> Line {
 }
 
 fn outside_rth_hidden(line: Line, order: &WireOrder) -> Line {
-    line.add(i32::from(order.outside_rth)).add(0).add(0).add("")
+    line.add(i32::from(order.outside_rth)).add(0).add(0).add(&order.good_after)
 }
 
 pub fn open_order(version: u32, view: &OrderView) -> Line {
@@ -55,7 +60,9 @@ pub fn open_order(version: u32, view: &OrderView) -> Line {
     let line = outside_rth_hidden(line, order).add("");
     let line = allocation(line, version)
         // modelCode, goodTillDate, rule80A, percentOffset, settlingFirm
-        .blank(5)
+        .add("")
+        .add(&order.good_till)
+        .blank(3)
         // shortSaleSlot, designatedLocation, exemptCode, auctionStrategy
         .add(0)
         .add("")
@@ -69,17 +76,19 @@ pub fn open_order(version: u32, view: &OrderView) -> Line {
         .add(0)
         // minQty, ocaType, eTradeOnly, firmQuoteOnly, nbboPriceCap
         .add("")
-        .add(3)
+        .add(oca_type(order))
         .add(0)
         .add(0)
         .add("")
         .add(order.parent_id)
         // triggerMethod, volatility, volatilityType, deltaNeutralOrderType, deltaNeutralAuxPrice
-        .add(0)
+        .add(order.trigger_method)
         .blank(4)
         // continuousUpdate, referencePriceType, trailStopPrice, trailingPercent
         .add(0)
-        .blank(3)
+        .blank(1)
+        .maybe(order.trail_stop)
+        .maybe(order.trailing_percent)
         // basisPoints, basisPointsType, comboLegsDescrip
         .blank(3);
     let line = legs(line, view)
@@ -101,8 +110,12 @@ pub fn open_order(version: u32, view: &OrderView) -> Line {
         .add(0)
         .add(0)
         .add(0)
-        // adjustedOrderType to adjustedTrailingAmount, adjustableTrailingUnit
-        .blank(7)
+        // adjustedOrderType, triggerPrice, trailStopPrice, lmtPriceOffset
+        .blank(2)
+        .maybe(order.trail_stop)
+        .maybe(order.limit_offset)
+        // adjustedStopPrice to adjustedTrailingAmount, adjustableTrailingUnit
+        .blank(3)
         .add(0)
         // softDollarTier, cashQty
         .blank(4)
@@ -141,7 +154,9 @@ pub fn completed_order(version: u32, view: &OrderView) -> Line {
     let line = outside_rth_hidden(line, order);
     let line = allocation(line, version)
         // modelCode, goodTillDate, rule80A, percentOffset, settlingFirm
-        .blank(5)
+        .add("")
+        .add(&order.good_till)
+        .blank(3)
         // shortSaleSlot, designatedLocation, exemptCode
         .add(0)
         .add("")
@@ -152,13 +167,16 @@ pub fn completed_order(version: u32, view: &OrderView) -> Line {
         .add(0)
         .add(0)
         .add("")
-        .add(3)
-        .add(0)
+        .add(oca_type(order))
+        .add(order.trigger_method)
         // volatility, volatilityType, deltaNeutralOrderType, deltaNeutralAuxPrice
         .blank(4)
         // continuousUpdate, referencePriceType, trailStopPrice, trailingPercent, comboLegsDescrip
         .add(0)
-        .blank(4);
+        .blank(1)
+        .maybe(order.trail_stop)
+        .maybe(order.trailing_percent)
+        .blank(1);
     legs(line, view)
         // scaleInitLevelSize, scaleSubsLevelSize, scalePriceIncrement, hedgeType
         .blank(4)
@@ -174,7 +192,9 @@ pub fn completed_order(version: u32, view: &OrderView) -> Line {
         .add(0)
         .add(0)
         // trailStopPrice, lmtPriceOffset, cashQty
-        .blank(3)
+        .maybe(order.trail_stop)
+        .maybe(order.limit_offset)
+        .blank(1)
         // dontUseAutoPriceForHedge, isOmsContainer, autoCancelDate
         .add(0)
         .add(0)

@@ -22,7 +22,8 @@ pub fn place_order(version: u32, fields: &mut Fields<'_>) -> Result<Request, Dec
     order.order_ref = fields.owned("orderRef")?;
     order.transmit = fields.flag("transmit")?;
     order.parent_id = fields.number_or_zero("parentId")?;
-    fields.skip(4, "block, sweep, displaySize, triggerMethod")?;
+    fields.skip(3, "block, sweep, displaySize")?;
+    order.trigger_method = fields.number_or_zero("triggerMethod")?;
     order.outside_rth = fields.flag("outsideRth")?;
     fields.skip(1, "hidden")?;
     if contract.security_type == "BAG" {
@@ -31,20 +32,34 @@ pub fn place_order(version: u32, fields: &mut Fields<'_>) -> Result<Request, Dec
         fields.skip(prices, "leg price")?;
         tag_values(fields, "smartComboRoutingParams")?;
     }
-    fields.skip(7, "discretionaryAmt to faPercentage")?;
+    fields.skip(2, "an old field, discretionaryAmt")?;
+    order.good_after = fields.owned("goodAfterTime")?;
+    order.good_till = fields.owned("goodTillDate")?;
+    fields.skip(3, "faGroup, faMethod, faPercentage")?;
     if version < WITHOUT_PROFILE {
         fields.skip(1, "faProfile")?;
     }
-    fields.skip(22, "modelCode to volatilityType")?;
+    fields.skip(4, "modelCode to exemptCode")?;
+    order.oca_type = fields.number_or_zero("ocaType")?;
+    fields.skip(17, "rule80A to volatilityType")?;
     let hedged = !fields.text("deltaNeutralOrderType")?.is_empty();
     fields.skip(1, "deltaNeutralAuxPrice")?;
     if hedged {
         fields.skip(8, "delta neutral order")?;
     }
-    fields.skip(6, "continuousUpdate to scaleSubsLevelSize")?;
+    fields.skip(2, "continuousUpdate, referencePriceType")?;
+    order.trail_stop = fields.double("trailStopPrice")?;
+    order.trailing_percent = fields.double("trailingPercent")?;
+    fields.skip(2, "scaleInitLevelSize, scaleSubsLevelSize")?;
     if fields.double("scalePriceIncrement")?.is_some_and(|step| step > 0.0) {
         fields.skip(7, "scale order")?;
     }
+    last_fields(fields, &mut order)?;
+    Ok(Request::PlaceOrder { order_id, contract: Box::new(contract), order: Box::new(order) })
+}
+
+/// From `scaleTable` to `lmtPriceOffset`.
+fn last_fields(fields: &mut Fields<'_>, order: &mut WireOrder) -> Result<(), DecodeError> {
     fields.skip(3, "scaleTable, active times")?;
     if !fields.text("hedgeType")?.is_empty() {
         fields.skip(1, "hedgeParam")?;
@@ -63,7 +78,11 @@ pub fn place_order(version: u32, fields: &mut Fields<'_>) -> Result<Request, Dec
         fields.skip(5, "pegged order")?;
     }
     order.conditions = fields.count("number of conditions")?;
-    Ok(Request::PlaceOrder { order_id, contract: Box::new(contract), order: Box::new(order) })
+    if order.conditions == 0 {
+        fields.skip(2, "adjustedOrderType, triggerPrice")?;
+        order.limit_offset = fields.double("lmtPriceOffset")?;
+    }
+    Ok(())
 }
 
 fn tag_values(fields: &mut Fields<'_>, name: &'static str) -> Result<(), DecodeError> {

@@ -63,16 +63,30 @@ pub struct Order {
     pub account: Option<String>,
     #[prost(bool, optional, tag = "19")]
     pub outside_rth: Option<bool>,
+    #[prost(double, optional, tag = "22")]
+    pub trailing_percent: Option<f64>,
+    #[prost(double, optional, tag = "23")]
+    pub trail_stop_price: Option<f64>,
+    #[prost(string, optional, tag = "25")]
+    pub good_after_time: Option<String>,
+    #[prost(string, optional, tag = "26")]
+    pub good_till_date: Option<String>,
     #[prost(string, optional, tag = "27")]
     pub oca_group: Option<String>,
     #[prost(string, optional, tag = "28")]
     pub order_ref: Option<String>,
+    #[prost(int32, optional, tag = "30")]
+    pub oca_type: Option<i32>,
+    #[prost(int32, optional, tag = "31")]
+    pub trigger_method: Option<i32>,
     #[prost(btree_map = "string, string", tag = "64")]
     pub smart_combo_routing_params: BTreeMap<String, String>,
     #[prost(bool, optional, tag = "65")]
     pub what_if: Option<bool>,
     #[prost(bool, optional, tag = "66")]
     pub transmit: Option<bool>,
+    #[prost(double, optional, tag = "99")]
+    pub lmt_price_offset: Option<f64>,
     #[prost(message, repeated, tag = "100")]
     pub conditions: Vec<Empty>,
 }
