@@ -281,7 +281,7 @@ impl Orders {
     }
 
     /// Whether an order works on the other side of the same single contract. One that waits for
-    /// its parent, as the ends of a bracket do, or for being sent does not count yet: an assumption.
+    /// its parent, as the ends of a bracket do, or for being sent does not count: an assumption.
     pub fn opposes(&self, leg: OrderLeg) -> bool {
         let mut counted = self.working().filter(|order| !order.is_withheld() && !order.is_bound());
         counted.any(|order| match order.legs.as_slice() {

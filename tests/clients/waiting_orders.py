@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 CLIENTS = [("ib_async", 11), ("ib_insync", 12)]
+MASTER = 31
 
 
 def run(name, client_id, port):
@@ -33,6 +34,9 @@ def run(name, client_id, port):
     parent, profit, loss = trades
     until(ib, lambda: profit.orderStatus.status == "Submitted")
     assert parent.orderStatus.status == "Filled", parent.orderStatus
+    if client_id + 20 == MASTER:
+        permanent = {trade.order.permId for trade in other.trades()}
+        assert {trade.order.permId for trade in trades} <= permanent, "the master is told unasked"
     held = loss.orderStatus
     assert (held.status, held.whyHeld) == ("PreSubmitted", "trigger"), held
     assert [entry.status for entry in loss.log if entry.status == "PreSubmitted"]
@@ -80,7 +84,7 @@ def until(ib, holds):
 
 
 def main(deltadesk):
-    command = [deltadesk, "gateway", "--port", "0", "--speed", "60"]
+    command = [deltadesk, "gateway", "--port", "0", "--speed", "60", "--master-client", str(MASTER)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
         try:
             port = None
