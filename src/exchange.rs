@@ -11,6 +11,7 @@
 mod account;
 mod book;
 mod config;
+mod correction;
 mod draws;
 mod engine;
 mod entry;
@@ -42,6 +43,7 @@ mod view;
 
 pub use account::{Mark, MarkQuality, MarkedPosition};
 pub use config::{AssignmentModel, ExchangeConfig, FillModel, MarginSettings};
+pub use correction::VOID;
 pub use engine::{Exchange, ExchangeError, ExchangeEvent};
 pub use fees::{FeeError, FeeSchedule};
 pub use groups::{GROUP_FILLED, OnFill, OrderGroup, reduced};

@@ -10,6 +10,7 @@
 mod answers;
 mod changing;
 mod codec;
+mod compare;
 mod event;
 mod faults;
 mod frame;
@@ -25,8 +26,12 @@ mod keeping;
 mod listing;
 mod news;
 mod orders;
+mod playback;
 mod proto;
+mod proxy;
+mod recording;
 mod request;
+mod script;
 #[cfg(test)]
 mod scripted;
 mod server;
@@ -38,9 +43,14 @@ mod text;
 mod ticks;
 mod trading;
 mod traffic;
+mod unasked;
+mod weather;
 mod words;
 
-pub use faults::{Script, ScriptError};
 pub use keeping::{KeepError, Keeper, Kept};
+pub use playback::{Report, play};
+pub use proxy::Proxy;
+pub use recording::{RECORDING_MAX, Recorder, Recording, RecordingError};
+pub use script::{Script, ScriptError};
 pub use server::{Gateway, Speed};
 pub use traffic::{Access, Delay, Rules};

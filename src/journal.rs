@@ -10,6 +10,7 @@
 //! This is the only module that knows SQLite. It reads no clock and judges nothing.
 
 mod confirmed;
+mod corrections;
 mod holds;
 mod openings;
 mod orders;

@@ -22,7 +22,8 @@ pub use margin::{
 };
 pub use order::{
     AccountSnapshot, BrokerPosition, BrokerStatus, Execution, ExecutionKind, OpenOrder, OrderEvent,
-    OrderLeg, OrderRef, OrderRequest, OrderState, OrderType, Purpose, Reject, WhatIf,
+    OrderLeg, OrderRef, OrderRequest, OrderState, OrderType, Purpose, Reject, VOID, WhatIf,
+    version_of,
 };
 pub use payoff::{Extremes, break_evens, expiry_payoff, extremes, maximum_loss, maximum_profit};
 pub use ticks::{TickBand, TickError, TickGrid, TickRules};

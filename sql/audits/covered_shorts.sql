@@ -38,7 +38,9 @@ fills as (
         fills.executed_at,
         fills.ingest_seq,
         fills.group_id,
-        case when fills.execution_kind = 'trade' then fills.group_id else '~' end as group_key,
+        case
+            when fills.execution_kind in ('trade', 'correction') then fills.group_id else '~'
+        end as group_key,
         orders.strategy_id
     from silver.fills
     left join contracts on fills.conid = contracts.conid and contracts.place = 1
@@ -50,7 +52,9 @@ settlements as (
         *,
         sum(quantity) over (partition by conid order by ingest_seq) as settled
     from fills
-    where execution_kind in ('assignment', 'exercise', 'expiry', 'cash_settlement')
+    where execution_kind in (
+        'assignment', 'exercise', 'expiry', 'cash_settlement', 'liquidation'
+    )
 ),
 holders as (
     select
@@ -65,7 +69,7 @@ holders as (
     from settlements
     inner join fills as trades
         on settlements.conid = trades.conid
-        and trades.execution_kind = 'trade'
+        and trades.execution_kind in ('trade', 'correction')
         and trades.strategy_id is not null
         and trades.ingest_seq < settlements.ingest_seq
     group by
@@ -134,7 +138,9 @@ moves as (
     from scopes
     inner join fills
         on scopes.scope = 'account'
-        or (fills.execution_kind = 'trade' and fills.strategy_id is not null)
+        or (
+            fills.execution_kind in ('trade', 'correction') and fills.strategy_id is not null
+        )
     union all
     select
         'strategy' as scope,

@@ -34,7 +34,12 @@ fills as (
         coalesce(sum(fills.cash_usd), 0) as cash_usd,
         coalesce(sum(fills.commission_usd), 0) as fees_usd,
         coalesce(
-            sum(case when fills.execution_kind = 'trade' then fills.cash_usd end), 0
+            sum(
+                case
+                    when fills.execution_kind in ('trade', 'correction', 'liquidation')
+                        then fills.cash_usd
+                end
+            ), 0
         ) as trades_usd,
         coalesce(
             sum(case when fills.execution_kind = 'interest' then fills.cash_usd end), 0

@@ -1,16 +1,19 @@
 //! `deltadesk gateway`.
 
+mod tape;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use clap::Args;
+use tokio::net::TcpListener;
 
 use super::tell;
 use crate::desk::home::Home;
 use crate::desk::paper_gateway::{Asked, Beginning, gateway_asked};
-use crate::gateway::{Access, Rules, Script, Speed};
+use crate::gateway::{Access, Gateway, Rules, Script, Speed};
 use crate::market::Clock as _;
 
 /// What was typed.
@@ -44,6 +47,8 @@ pub struct Typed {
     /// Keeps the account in this folder, and goes on with what is there.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    tape: tape::Tape,
 }
 
 fn beginning(text: &str) -> Result<Beginning, String> {
@@ -73,6 +78,22 @@ pub(super) fn speed(text: &str) -> Result<Speed, String> {
 
 impl Typed {
     pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+            let listener = TcpListener::bind(address).await.with_context(|| {
+                format!("{address} cannot be taken; is another gateway there? Try --port 0")
+            })?;
+            match (&self.tape.play, &self.tape.record, &self.tape.of) {
+                (Some(path), _, _) => tape::played(path, listener, self.speed).await,
+                (None, Some(path), Some(of)) => tape::stand_before(path, of, listener).await,
+                (None, _, _) => self.simulated(home, listener).await,
+            }
+        })
+    }
+
+    /// A gateway over a synthetic exchange, until Ctrl-C.
+    async fn simulated(&self, home: Option<PathBuf>, listener: TcpListener) -> anyhow::Result<()> {
         let home = Home::choose(home, Path::new("desk"));
         let at = Asked { home: home.root(), seed: self.seed, beginning: self.from };
         let access = if self.read_only { Access::ReadOnly } else { Access::Full };
@@ -83,34 +104,40 @@ impl Typed {
             None => Script::default(),
         };
         let account = gateway.account();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-            let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
-                format!("{address} cannot be taken; is another gateway there? Try --port 0")
-            })?;
-            tell(&format!("deltadesk gateway: paper account {account}, seed {}", self.seed));
-            tell(&format!(
-                "connect to {}, any client id; only from this machine",
-                listener.local_addr()?
-            ));
-            tell("clients: protobuf at server versions 213 to 226, text at 176 to 178");
-            tell(&format!(
-                "market: synthetic, {}, now {}, {} times as fast",
-                self.from,
-                gateway.now().format("%Y-%m-%d %H:%M:%S UTC"),
-                self.speed.0
-            ));
-            match &self.state {
-                Some(folder) => tell(&format!("stop it with Ctrl-C; kept in {}", folder.display())),
-                None => tell("stop it with Ctrl-C; it keeps nothing"),
-            }
-            let gateway = gateway.with_faults(faults);
-            tokio::select! {
-                outcome = gateway.serve(listener) => outcome.context("the market cannot go on"),
-                stop = tokio::signal::ctrl_c() => stop.context("Ctrl-C cannot be awaited"),
-            }
-        })
+        tell(&format!("deltadesk gateway: paper account {account}, seed {}", self.seed));
+        tell(&format!(
+            "connect to {}, any client id; only from this machine",
+            listener.local_addr()?
+        ));
+        tell("clients: protobuf at server versions 213 to 226, text at 176 to 178");
+        tell(&format!(
+            "market: synthetic, {}, now {}, {} times as fast",
+            self.from,
+            gateway.now().format("%Y-%m-%d %H:%M:%S UTC"),
+            self.speed.0
+        ));
+        match &self.state {
+            Some(folder) => tell(&format!("stop it with Ctrl-C; kept in {}", folder.display())),
+            None => tell("stop it with Ctrl-C; it keeps nothing"),
+        }
+        let gateway = gateway.with_faults(faults);
+        tokio::select! {
+            outcome = self.serve(gateway, listener) => outcome,
+            stop = tokio::signal::ctrl_c() => stop.context("Ctrl-C cannot be awaited"),
+        }
+    }
+
+    /// Serves at the listener, behind a proxy where all is to be recorded.
+    async fn serve(&self, gateway: Gateway, listener: TcpListener) -> anyhow::Result<()> {
+        let Some(path) = &self.tape.record else {
+            return gateway.serve(listener).await.context("the market cannot go on");
+        };
+        let behind = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
+        let proxy = tape::recording(path, &behind.local_addr()?.to_string())?;
+        tokio::select! {
+            outcome = gateway.serve(behind) => outcome.context("the market cannot go on"),
+            () = proxy.serve(listener) => Ok(()),
+        }
     }
 }
 

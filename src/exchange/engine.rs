@@ -62,6 +62,10 @@ pub struct Exchange {
     /// The session of each future's last variation.
     pub(super) varied: BTreeMap<ConId, NaiveDate>,
     pub(super) deficit: Deficit,
+    /// The legs of the newest fill of an order, until it is broken.
+    pub(super) last_trade: Vec<Execution>,
+    /// Combos that a fill may have at most.
+    pub(super) combos_a_fill: Option<i64>,
     pub(super) events: VecDeque<ExchangeEvent>,
 }
 
@@ -85,6 +89,8 @@ impl Exchange {
             closed_session: None,
             varied: BTreeMap::new(),
             deficit: Deficit::default(),
+            last_trade: Vec::new(),
+            combos_a_fill: None,
             events: VecDeque::new(),
             source,
             config,

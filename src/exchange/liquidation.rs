@@ -7,7 +7,7 @@
 //! cancelled first, so that they do not open what was just closed. A long option is sold only where
 //! no short option of its underlying is left.
 //!
-//! What has no usable quote waits for one. The executions are trades without an order reference:
+//! What has no usable quote waits for one. The executions have no order reference:
 //! the desk learns of them as it learns of an assignment. Deliberately absent: margin calls, a
 //! warning, liquidation outside the options' hours, and the broker's choice between positions.
 
@@ -75,6 +75,23 @@ impl Exchange {
         }
     }
 
+    /// Closes a short option, the one that asks for the most margin, though the account may not be
+    /// short of it: a broker may do so before an expiry. Whether something of it could be closed.
+    pub fn liquidate_short_option(&mut self) -> bool {
+        let shorts = self
+            .largest_first()
+            .into_iter()
+            .filter(|held| held.instrument.kind() == SecurityKind::Option && held.quantity < 0);
+        for held in shorts.collect::<Vec<_>>() {
+            let conid = held.instrument.conid();
+            self.force(&held);
+            if self.account.quantity(conid) != held.quantity {
+                return true;
+            }
+        }
+        false
+    }
+
     fn largest_first(&self) -> Vec<Holding> {
         let mut all: Vec<_> = self
             .account
@@ -114,7 +131,7 @@ impl Exchange {
             order_ref: None,
             perm_id: None,
             group_id,
-            kind: ExecutionKind::Trade,
+            kind: ExecutionKind::Liquidation,
             conid,
             quantity: forced.quantity,
             price: Some(forced.price),

@@ -35,7 +35,7 @@ fn two_spreads() -> (Bench, [ConId; 4]) {
 
 fn forced(executions: &[Execution]) -> Vec<(ConId, i64)> {
     assert!(executions.iter().all(|one| one.order_ref.is_none() && one.perm_id.is_none()));
-    assert!(executions.iter().all(|one| one.kind == ExecutionKind::Trade));
+    assert!(executions.iter().all(|one| one.kind == ExecutionKind::Liquidation));
     executions.iter().map(|one| (one.conid, one.quantity)).collect()
 }
 

@@ -252,7 +252,10 @@ impl Exchange {
     /// Books a fill: one execution a leg under one group, then the order's new status. All or
     /// nothing: a fee or a leg price that cannot be had leaves the order as it is.
     fn fill(&mut self, perm_id: i64, fill: Fill, legs: &[ReadyLeg]) {
+        let most = self.combos_a_fill.filter(|_| legs.len() > 1).unwrap_or(fill.quantity);
+        let fill = Fill { quantity: fill.quantity.min(most.max(1)), ..fill };
         let Some(executions) = self.executions(perm_id, fill, legs) else { return };
+        self.last_trade.clone_from(&executions);
         for (execution, leg) in executions.into_iter().zip(legs) {
             self.use_size(leg, execution.quantity);
             self.note_future(&leg.instrument);

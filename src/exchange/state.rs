@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::sessions::Calendar;
 use crate::market::{ConId, Price, Symbol, Timestamp};
+use crate::structures::Execution;
 
 use super::account::Account;
 use super::book::Book;
@@ -33,6 +34,8 @@ pub struct ExchangeState {
     closed_session: Option<NaiveDate>,
     varied: BTreeMap<ConId, NaiveDate>,
     deficit: Deficit,
+    #[serde(default)]
+    last_trade: Vec<Execution>,
 }
 
 impl ExchangeState {
@@ -56,6 +59,7 @@ impl Exchange {
             closed_session: self.closed_session,
             varied: self.varied.clone(),
             deficit: self.deficit.clone(),
+            last_trade: self.last_trade.clone(),
         }
     }
 
@@ -78,6 +82,7 @@ impl Exchange {
             closed_session: state.closed_session,
             varied: state.varied,
             deficit: state.deficit,
+            last_trade: state.last_trade,
             ..fresh
         })
     }

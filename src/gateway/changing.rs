@@ -8,6 +8,7 @@ use crate::structures::{OrderRequest, Reject};
 
 use super::house::House;
 use super::orders::{ClientOrder, Stage, refuse, request_of};
+use super::script::Happening;
 use super::terms::{Course, Life};
 use super::trading::formal;
 use super::words::{WireContract, WireOrder};
@@ -67,6 +68,7 @@ impl House {
         life.as_str().clone_into(&mut known.order.time_in_force);
         known.order.good_till.clone_from(&order.good_till);
         self.own_news.changed = true;
+        self.happens(Happening::OrderChanged);
         Ok(())
     }
 

@@ -1,7 +1,5 @@
-//! Faults that TWS has, on a script: what happens when. Times are seconds of the wall since the
-//! gateway began, so that a script means the same at every speed.
-//!
-//! The script is all there is: what holds at an instant is read off it, and nothing is remembered.
+//! Faults that TWS has: what can go wrong, what it is made of, and what TWS says of it. When they
+//! happen stands in a script ([`super::script`]).
 
 use serde::Deserialize;
 
@@ -11,22 +9,41 @@ use serde::Deserialize;
 pub enum Fault {
     /// Every connection is closed; while it lasts, new ones are closed at once, as in a restart.
     Drop,
+    /// Every connection is closed; while it lasts, the port refuses new ones.
+    PortClosed,
     /// Connections stay open, nothing is read or written.
     HalfOpen,
     /// A connection is taken and never answered.
     AcceptWithoutHandshake,
     /// A client is welcomed without the next valid order id.
     HandshakeWithoutIds,
+    /// A client id that has been here before is refused with 326 unless its connection lives.
+    ClientIdHeld,
     /// What is written arrives in pieces of a few bytes.
     Fragments,
+    /// Frames are written one by one with a pause after each.
+    SlowFrames,
+    /// The first message over the limit closes its connection.
+    PacingDisconnect,
+    /// The gateway's clock is told wrong, by `by_seconds`.
+    ClockSkew,
     /// Ticks stop, and nothing says so.
     StaleData,
     /// Ticks stop; 2103 when it begins, 2104 when it ends.
     FarmDown,
+    /// Ticks stop; 2103, 2105 and 2157 when it begins, 2104, 2106 and 2158 when it ends.
+    FarmsDown,
+    /// All farms break and come back three times.
+    FarmFlap,
     /// 1100 when it begins, 1102 when it ends: subscriptions go on.
     ConnectivityLost,
     /// 1100 when it begins, 1101 when it ends: every stream of market data is gone.
     ConnectivityAndDataLost,
+    /// The port is closed, then taken without an answer, then served without IB behind it, whose
+    /// return 1102 tells.
+    NightlyRestart,
+    /// The port is closed until somebody has logged in again.
+    WeeklyReauthentication,
     /// Another session of the same user has the market data: streams end with 10197.
     CompetingSession,
     /// What happens to orders is told twice.
@@ -35,156 +52,131 @@ pub enum Fault {
     NewsBackwards,
     /// Executions are not told; who asks for them gets them.
     ExecutionsWithheld,
+    /// Open orders and their states are not told; who asks for them gets them.
+    OrderNewsLost,
+    /// An order is not told before something of it is filled: then its execution comes first.
+    ExecutionBeforeOpenOrder,
+    /// The legs of one fill are told at different moments.
+    LegsApart,
+    /// A combo fills one at a time, the rest later or never.
+    PartialComboFill,
+    /// The newest trade is broken when it begins: position and cash go back.
+    Bust,
+    /// IB closes a short option, the one that asks for most margin, as soon as there is one.
+    Liquidation,
     /// Each order taken is answered with codes that sound like a refusal, and lives.
     AlarmingCodes,
     /// Every order is refused with 201.
     OrdersRefused,
 }
 
+/// What a fault is made of: each part with its beginning and end as shares of the whole.
+pub type Parts = &'static [(Fault, f64, f64)];
+
 impl Fault {
-    /// All there are.
-    pub const ALL: [Self; 15] = [
+    /// All that hold by themselves; the others are made of them.
+    pub const ALL: [Self; 27] = [
         Self::Drop,
+        Self::PortClosed,
         Self::HalfOpen,
         Self::AcceptWithoutHandshake,
         Self::HandshakeWithoutIds,
+        Self::ClientIdHeld,
         Self::Fragments,
+        Self::SlowFrames,
+        Self::PacingDisconnect,
+        Self::ClockSkew,
         Self::StaleData,
         Self::FarmDown,
+        Self::FarmsDown,
         Self::ConnectivityLost,
         Self::ConnectivityAndDataLost,
         Self::CompetingSession,
         Self::NewsTwice,
         Self::NewsBackwards,
         Self::ExecutionsWithheld,
+        Self::OrderNewsLost,
+        Self::ExecutionBeforeOpenOrder,
+        Self::LegsApart,
+        Self::PartialComboFill,
+        Self::Bust,
+        Self::Liquidation,
         Self::AlarmingCodes,
         Self::OrdersRefused,
     ];
-}
 
-/// One line of a script.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    kind: Fault,
-    at_seconds: f64,
-    for_seconds: f64,
-}
+    /// What it is made of; `None` for what holds by itself.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others hold by themselves")]
+    pub fn parts(self) -> Option<Parts> {
+        match self {
+            Self::FarmFlap => Some(&[
+                (Self::FarmsDown, 0.0, 0.2),
+                (Self::FarmsDown, 0.4, 0.6),
+                (Self::FarmsDown, 0.8, 1.0),
+            ]),
+            // That a client which is early is told 1100 and of broken farms is an assumption.
+            Self::NightlyRestart => Some(&[
+                (Self::PortClosed, 0.0, 0.5),
+                (Self::AcceptWithoutHandshake, 0.5, 0.7),
+                (Self::FarmsDown, 0.5, 1.0),
+                (Self::ConnectivityLost, 0.5, 1.0),
+            ]),
+            Self::WeeklyReauthentication => Some(&[(Self::PortClosed, 0.0, 1.0)]),
+            _ => None,
+        }
+    }
 
-/// What happens when, from a TOML file of `[[fault]]` tables with `kind`, `at_seconds` and
-/// `for_seconds`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Script {
-    #[serde(default, rename = "fault")]
-    entries: Vec<Entry>,
-}
-
-/// The text is no script.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ScriptError {
-    #[error("{0}")]
-    Toml(String),
-    #[error("fault {place}: {key} = {value} is not a number of seconds, zero or more")]
-    Seconds { place: usize, key: &'static str, value: String },
+    /// Whether the connections that there are end with its beginning.
+    pub fn closes_connections(self) -> bool {
+        matches!(self, Self::Drop | Self::PortClosed)
+    }
 }
 
 /// Where a fault begins or ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Edge {
     Begins,
     Ends,
 }
 
-impl Script {
-    pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let script: Self =
-            toml::from_str(text).map_err(|error| ScriptError::Toml(error.to_string()))?;
-        for (place, entry) in script.entries.iter().enumerate() {
-            for (key, value) in
-                [("at_seconds", entry.at_seconds), ("for_seconds", entry.for_seconds)]
-            {
-                if !value.is_finite() || value < 0.0 {
-                    let (place, value) = (place + 1, value.to_string());
-                    return Err(ScriptError::Seconds { place, key, value });
-                }
-            }
-        }
-        Ok(script)
-    }
+type Notice = (i32, &'static str);
 
-    /// Until when the fault holds at an instant, where it does.
-    pub fn holds(&self, fault: Fault, at: f64) -> Option<f64> {
-        let of_kind = self.entries.iter().filter(|entry| entry.kind == fault);
-        of_kind
-            .filter(|entry| entry.at_seconds <= at && at < entry.ends())
-            .map(Entry::ends)
-            .reduce(f64::max)
-    }
+/// What TWS says while all is well with its farms, and to whom it has just welcomed.
+pub const FARMS_OK: [Notice; 3] = [
+    (2104, "Market data farm connection is OK:usfarm"),
+    (2106, "HMDS data farm connection is OK:ushmds"),
+    (2158, "Sec-def data farm connection is OK:secdefil"),
+];
 
-    /// The first beginning of the fault after an instant.
-    pub fn next(&self, fault: Fault, after: f64) -> Option<f64> {
-        let of_kind = self.entries.iter().filter(|entry| entry.kind == fault);
-        of_kind.map(|entry| entry.at_seconds).filter(|at| *at > after).reduce(f64::min)
-    }
+/// What it says where they are broken.
+pub const FARMS_BROKEN: [Notice; 3] = [
+    (2103, "Market data farm connection is broken:usfarm"),
+    (2105, "HMDS data farm connection is broken:ushmds"),
+    (2157, "Sec-def data farm connection is broken:secdefil"),
+];
 
-    /// What begins or ends after one instant, up to and with another, in order of time.
-    pub fn edges(&self, after: f64, until: f64) -> Vec<(Fault, Edge)> {
-        let mut edges: Vec<(f64, Fault, Edge)> = self
-            .entries
-            .iter()
-            .flat_map(|entry| {
-                [
-                    (entry.at_seconds, entry.kind, Edge::Begins),
-                    (entry.ends(), entry.kind, Edge::Ends),
-                ]
-            })
-            .filter(|(at, _, _)| *at > after && *at <= until)
-            .collect();
-        edges.sort_by(|one, other| one.0.total_cmp(&other.0));
-        edges.into_iter().map(|(_, fault, edge)| (fault, edge)).collect()
-    }
-}
+/// What it says while IB is out of reach.
+pub const LOST: [Notice; 1] =
+    [(1100, "Connectivity between IBKR and Trader Workstation has been lost.")];
 
-impl Entry {
-    fn ends(&self) -> f64 {
-        self.at_seconds + self.for_seconds
-    }
-}
+const MAINTAINED: [Notice; 1] = [(
+    1102,
+    "Connectivity between IBKR and Trader Workstation has been restored- data maintained.",
+)];
+const DATA_LOST: [Notice; 1] =
+    [(1101, "Connectivity between IBKR and Trader Workstation has been restored- data lost.")];
 
 /// What TWS says when a fault begins or ends.
-pub fn notice(fault: Fault, edge: Edge) -> Option<(i32, &'static str)> {
+pub fn notices(fault: Fault, edge: Edge) -> &'static [Notice] {
     match (fault, edge) {
-        (Fault::FarmDown, Edge::Begins) => {
-            Some((2103, "Market data farm connection is broken:usfarm"))
-        }
-        (Fault::FarmDown, Edge::Ends) => Some((2104, "Market data farm connection is OK:usfarm")),
-        (Fault::ConnectivityLost | Fault::ConnectivityAndDataLost, Edge::Begins) => {
-            Some((1100, "Connectivity between IBKR and Trader Workstation has been lost."))
-        }
-        (Fault::ConnectivityLost, Edge::Ends) => Some((
-            1102,
-            "Connectivity between IBKR and Trader Workstation has been restored- data maintained.",
-        )),
-        (Fault::ConnectivityAndDataLost, Edge::Ends) => Some((
-            1101,
-            "Connectivity between IBKR and Trader Workstation has been restored- data lost.",
-        )),
-        (
-            Fault::Drop
-            | Fault::HalfOpen
-            | Fault::AcceptWithoutHandshake
-            | Fault::HandshakeWithoutIds
-            | Fault::Fragments
-            | Fault::StaleData
-            | Fault::CompetingSession
-            | Fault::NewsTwice
-            | Fault::NewsBackwards
-            | Fault::ExecutionsWithheld
-            | Fault::AlarmingCodes
-            | Fault::OrdersRefused,
-            Edge::Begins | Edge::Ends,
-        ) => None,
+        (Fault::FarmDown, Edge::Begins) => FARMS_BROKEN.split_at(1).0,
+        (Fault::FarmDown, Edge::Ends) => FARMS_OK.split_at(1).0,
+        (Fault::FarmsDown, Edge::Begins) => &FARMS_BROKEN,
+        (Fault::FarmsDown, Edge::Ends) => &FARMS_OK,
+        (Fault::ConnectivityLost | Fault::ConnectivityAndDataLost, Edge::Begins) => &LOST,
+        (Fault::ConnectivityLost, Edge::Ends) => &MAINTAINED,
+        (Fault::ConnectivityAndDataLost, Edge::Ends) => &DATA_LOST,
+        _ => &[],
     }
 }
 
@@ -192,42 +184,15 @@ pub fn notice(fault: Fault, edge: Edge) -> Option<(i32, &'static str)> {
 mod tests {
     use super::*;
 
-    const SCRIPT: &str = "
-        [[fault]]
-        kind = 'farm_down'
-        at_seconds = 1.0
-        for_seconds = 2.0
-
-        [[fault]]
-        kind = 'drop'
-        at_seconds = 2.5
-        for_seconds = 0
-    ";
-
     #[test]
-    fn a_script_says_what_holds_and_what_changes() {
-        let script = Script::parse(SCRIPT).unwrap();
-        assert_eq!(script.holds(Fault::FarmDown, 0.5), None);
-        assert_eq!(script.holds(Fault::FarmDown, 1.0), Some(3.0));
-        assert_eq!(script.holds(Fault::FarmDown, 3.0), None);
-        assert_eq!(script.holds(Fault::Drop, 2.5), None, "an instant holds for no time");
-        assert_eq!(script.next(Fault::Drop, 0.0), Some(2.5));
-        assert_eq!(script.next(Fault::Drop, 2.5), None);
-        let edges = script.edges(0.0, 2.6);
-        let drop = [(Fault::Drop, Edge::Begins), (Fault::Drop, Edge::Ends)];
-        assert_eq!(edges, [&[(Fault::FarmDown, Edge::Begins)][..], &drop].concat());
-        assert_eq!(script.edges(2.6, 3.0), [(Fault::FarmDown, Edge::Ends)]);
-    }
-
-    #[test]
-    fn what_is_no_script_says_where() {
-        let unknown = SCRIPT.replace("'drop'", "'explode'");
-        let fault = Script::parse(&unknown).unwrap_err().to_string();
-        assert!(fault.contains("explode") && fault.contains("line 8"), "{fault}");
-        let negative = SCRIPT.replace("for_seconds = 0", "for_seconds = -1");
-        let fault = Script::parse(&negative).unwrap_err().to_string();
-        assert!(fault.starts_with("fault 2: for_seconds = -1"), "{fault}");
-        assert!(Script::parse("[[fault]]\nkind = 'drop'\nat_seconds = 1").is_err());
-        assert_eq!(Script::parse(""), Ok(Script::default()));
+    fn what_is_made_of_parts_is_made_of_such_as_hold_by_themselves() {
+        for made in [Fault::FarmFlap, Fault::NightlyRestart, Fault::WeeklyReauthentication] {
+            assert!(!Fault::ALL.contains(&made), "{made:?}");
+            for (part, begins, ends) in made.parts().unwrap() {
+                assert!(Fault::ALL.contains(part) && 0.0 <= *begins && begins < ends);
+                assert!(*ends <= 1.0, "{made:?} outlasts itself");
+            }
+        }
+        assert!(Fault::ALL.iter().all(|fault| fault.parts().is_none()));
     }
 }

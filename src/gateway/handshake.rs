@@ -9,7 +9,7 @@ use crate::market::Timestamp;
 use super::frame::{BrokenFraming, Frames, framed};
 
 /// What opens every connection.
-const GREETING: &[u8] = b"API\0";
+pub const GREETING: &[u8] = b"API\0";
 /// Longest range of versions with its options, bytes.
 const RANGE_LENGTH_MAX: usize = 256;
 
@@ -89,16 +89,19 @@ impl Hello {
     }
 }
 
-/// The newest protocol that both sides speak.
-fn protocol_for(said: &str) -> Result<Protocol, Refusal> {
+/// The range of versions that a client says, lowest and highest.
+pub fn range_of(said: &str) -> Result<(u32, u32), Refusal> {
     let no_range = || Refusal::NoRange(said.chars().take(60).collect());
     let range = said.split(' ').next().and_then(|range| range.strip_prefix('v'));
     let (lowest, highest) = range.and_then(|range| range.split_once("..")).ok_or_else(no_range)?;
     let number = |text: &str| text.parse::<u32>().map_err(|_| no_range());
     let (lowest, highest) = (number(lowest)?, number(highest)?);
-    if lowest > highest {
-        return Err(no_range());
-    }
+    if lowest > highest { Err(no_range()) } else { Ok((lowest, highest)) }
+}
+
+/// The newest protocol that both sides speak.
+fn protocol_for(said: &str) -> Result<Protocol, Refusal> {
+    let (lowest, highest) = range_of(said)?;
     if highest >= PROTO_OLDEST && lowest <= PROTO_NEWEST {
         return Ok(Protocol::Proto(highest.min(PROTO_NEWEST)));
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
 use crate::exchange::{Exchange, ExchangeError};
@@ -17,11 +18,13 @@ use super::keeping::Keeper;
 use super::news::Fill;
 use super::orders::Orders;
 use super::request::{Request, Subscription};
+use super::script::Happening;
 use super::ticks::Line;
 use super::traffic::{Access, Offences, Rules, STRIKES, Traffic};
+use super::weather::Weather;
 
 /// One connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct SeatId(u64);
 
 /// What a connection has asked for.
@@ -44,7 +47,7 @@ pub enum Closing {
     ClientIdInUse(i32),
     #[error("the client does not read what it is sent: {0} messages wait")]
     Deaf(usize),
-    #[error("the client sent too many messages a second for the third time")]
+    #[error("the client sent too many messages a second, and once too often")]
     TooFast,
 }
 
@@ -88,6 +91,7 @@ pub struct House {
     pub(super) forgetful: Option<String>,
     /// What the script of faults holds now.
     pub(super) faults: BTreeSet<Fault>,
+    pub(super) weather: Weather,
     /// What is told once it is kept.
     pub(super) held: Option<Vec<(SeatId, Event)>>,
     pub(super) own_news: OwnNews,
@@ -115,6 +119,7 @@ impl House {
             keeper: None,
             forgetful: None,
             faults: BTreeSet::new(),
+            weather: Weather::default(),
             held: None,
             own_news: OwnNews::default(),
             traffic: Traffic::default(),
@@ -127,6 +132,11 @@ impl House {
 
     pub fn now(&self) -> Timestamp {
         self.exchange.now()
+    }
+
+    /// What the gateway's clock shows; a script may set it wrong.
+    pub fn shown_now(&self) -> Timestamp {
+        self.now() + TimeDelta::microseconds((self.weather.skew() * 1e6) as i64)
     }
 
     /// A new connection, not yet a client.
@@ -213,7 +223,8 @@ impl House {
              ({offences})"
         );
         self.error(seat, (-1, 100), &said);
-        if offences >= STRIKES { Err(Closing::TooFast) } else { Ok(Hearing::Dropped) }
+        let closes = offences >= STRIKES || self.faults.contains(&Fault::PacingDisconnect);
+        if closes { Err(Closing::TooFast) } else { Ok(Hearing::Dropped) }
     }
 
     /// Does what a client asks. What it closes the connection for is the error.
@@ -233,7 +244,8 @@ impl House {
     }
 
     fn start(&mut self, seat: SeatId, client_id: i32) -> Result<(), Closing> {
-        if self.seats.values().any(|other| other.client_id == Some(client_id)) {
+        let held = self.faults.contains(&Fault::ClientIdHeld) && self.weather.was_here(client_id);
+        if held || self.seats.values().any(|other| other.client_id == Some(client_id)) {
             let said = "Unable to connect as the client id is already in use. Retry with a unique \
                         client id.";
             self.error(seat, (-1, 326), said);
@@ -242,17 +254,13 @@ impl House {
         if let Some(seat) = self.seats.get_mut(&seat) {
             seat.client_id = Some(client_id);
         }
+        self.weather.welcomes(client_id);
+        self.happens(Happening::Connection);
         self.send(seat, Event::ManagedAccounts { accounts: self.account.clone() });
         if self.greeting == Greeting::Whole {
             self.send(seat, Event::NextValidId { order_id: self.orders.next_id(client_id) });
         }
-        for (code, said) in [
-            (2104, "Market data farm connection is OK:usfarm"),
-            (2106, "HMDS data farm connection is OK:ushmds"),
-            (2158, "Sec-def data farm connection is OK:secdefil"),
-        ] {
-            self.error(seat, (-1, code), said);
-        }
+        self.tell_farms(seat);
         Ok(())
     }
 
@@ -279,10 +287,10 @@ impl House {
                 self.send(seat, Event::ManagedAccounts { accounts: self.account.clone() });
             }
             Request::CurrentTime => {
-                self.send(seat, Event::CurrentTime { seconds: self.now().timestamp() });
+                self.send(seat, Event::CurrentTime { seconds: self.shown_now().timestamp() });
             }
             Request::CurrentTimeMillis => {
-                let millis = self.now().timestamp_millis();
+                let millis = self.shown_now().timestamp_millis();
                 self.send(seat, Event::CurrentTimeMillis { millis });
             }
             Request::ContractDetails { req_id, contract } => {

@@ -1,6 +1,6 @@
 //! What comes of orders, told to whom it concerns, and told again to those who ask.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,13 @@ use crate::market::Timestamp;
 use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
 
 use super::event::{Event, OrderView};
-use super::faults::Fault;
 use super::held::Said;
 use super::house::{House, SeatId};
 use super::listing::{SMART, describe, wire_id};
 use super::orders::{ClientOrder, Stage};
+use super::script::Happening;
 use super::terms::instant_of;
+use super::unasked::first_version;
 use super::words::{WireContract, WireExecution, WireExecutionFilter, WireOrderState};
 
 /// Looks at the held orders within one report: a fill frees a child, whose sending is news again.
@@ -25,11 +26,11 @@ const ROUNDS_MAX: usize = 16;
 /// One reported fill, for those who ask later.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Fill {
-    at: Timestamp,
-    contract: WireContract,
-    execution: WireExecution,
+    pub(super) at: Timestamp,
+    pub(super) contract: WireContract,
+    pub(super) execution: WireExecution,
     /// USD; a combo as a whole has none of its own.
-    commission: Option<f64>,
+    pub(super) commission: Option<f64>,
 }
 
 impl House {
@@ -104,7 +105,7 @@ impl House {
             self.keep();
         }
         let held = self.held.take().unwrap_or_default();
-        for (seat, event) in distorted(held, &self.faults) {
+        for (seat, event) in self.distorted(held) {
             self.send(seat, event);
         }
     }
@@ -112,6 +113,7 @@ impl House {
     fn take_news(&mut self, news: Vec<ExchangeEvent>) {
         let mut groups: BTreeMap<String, Vec<Execution>> = BTreeMap::new();
         let mut states: Vec<OrderEvent> = Vec::new();
+        let mut unasked: Vec<Execution> = Vec::new();
         let mut moved = false;
         for event in news {
             match event {
@@ -121,12 +123,18 @@ impl House {
                     if execution.kind == ExecutionKind::Trade {
                         let group = groups.entry(execution.group_id.clone()).or_default();
                         group.push(execution);
+                    } else {
+                        unasked.push(execution);
                     }
                 }
             }
         }
         for executions in groups.into_values() {
+            self.happens(Happening::Fill);
             self.report_fill(&executions);
+        }
+        for execution in unasked {
+            self.report_unasked(&execution);
         }
         for event in states {
             self.report_order(&event);
@@ -224,7 +232,8 @@ impl House {
         if order.contract.security_type == "BAG" {
             let side = if order.sign > 0 { "BOT" } else { "SLD" };
             let price = order.shown(whole.price);
-            let named = Named { exec_id: format!("{}.00", first.group_id), side, price };
+            let named =
+                Named { exec_id: first_version(&format!("{}.00", first.group_id)), side, price };
             fills.push(Fill {
                 at: first.at,
                 contract: order.contract.clone(),
@@ -236,7 +245,8 @@ impl House {
             let Some(instrument) = self.instrument(execution.conid) else { continue };
             let side = if execution.quantity > 0 { "BOT" } else { "SLD" };
             let price = execution.price.map(crate::market::Price::to_f64).unwrap_or_default();
-            let named = Named { exec_id: execution.exec_id.clone(), side, price };
+            let exec_id = first_version(&execution.exec_id);
+            let named = Named { exec_id, side, price };
             fills.push(Fill {
                 at: execution.at,
                 contract: describe(&instrument),
@@ -245,6 +255,11 @@ impl House {
             });
         }
         let client_id = order.order.client_id;
+        self.tell_fills(client_id, fills);
+    }
+
+    /// Tells a client what was executed, and keeps it for those who ask.
+    pub(super) fn tell_fills(&mut self, client_id: i32, fills: Vec<Fill>) {
         let seats = self.watchers(client_id);
         for fill in fills {
             for seat in &seats {
@@ -292,7 +307,7 @@ fn both(order: &ClientOrder) -> [Event; 2] {
 }
 
 /// `20260302 09:45:10 US/Eastern`.
-fn local_time(at: Timestamp) -> String {
+pub(super) fn local_time(at: Timestamp) -> String {
     let local = at.with_timezone(&chrono_tz::America::New_York);
     local.format("%Y%m%d %H:%M:%S US/Eastern").to_string()
 }
@@ -321,22 +336,6 @@ fn whole_of(order: &ClientOrder, executions: &[Execution]) -> Whole {
     Whole { quantity, price }
 }
 
-/// News as a faulty gateway tells it.
-fn distorted(mut news: Vec<(SeatId, Event)>, faults: &BTreeSet<Fault>) -> Vec<(SeatId, Event)> {
-    if faults.contains(&Fault::ExecutionsWithheld) {
-        news.retain(|(_, event)| {
-            !matches!(event, Event::Execution { .. } | Event::Commission { .. })
-        });
-    }
-    if faults.contains(&Fault::NewsBackwards) {
-        news.reverse();
-    }
-    if faults.contains(&Fault::NewsTwice) {
-        news = news.into_iter().flat_map(|one| [one.clone(), one]).collect();
-    }
-    news
-}
-
 /// What tells one execution of an order from another.
 struct Named {
     exec_id: String,
@@ -359,6 +358,7 @@ fn wire_execution(order: &ClientOrder, named: Named, shares: i64, at: Timestamp)
         cumulative: order.filled.into(),
         average_price: order.shown(order.paid / Decimal::from(order.filled.max(1))),
         order_ref: order.order.order_ref.clone(),
+        liquidation: false,
     }
 }
 

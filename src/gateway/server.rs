@@ -3,6 +3,7 @@
 //! Invariants: nothing a client sends or fails to send holds anything up but its own connection; a
 //! hello is awaited for a bounded time; a client that does not read is given up.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use chrono::TimeDelta;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::exchange::{Exchange, ExchangeError, MarketSource};
@@ -19,12 +20,14 @@ use crate::market::clock::Stopwatch;
 use crate::market::{Clock, Timestamp};
 
 use super::event::Event;
-use super::faults::{Edge, Fault, Script, notice};
+use super::faults::Fault;
 use super::frame::{FRAME_LENGTH_MAX, Frames};
 use super::handshake::{Hello, Protocol, Refusal, answer};
-use super::house::{Closing, Greeting, Hearing, House, SeatId, Ticks};
+use super::house::{Closing, Hearing, House, SeatId};
 use super::keeping::{Keeper, Kept};
+use super::script::Script;
 use super::traffic::Rules;
+use super::weather::Weather;
 
 /// How long a connection may take to say what it speaks.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -35,6 +38,8 @@ const BEAT: Duration = Duration::from_millis(100);
 const READ_SIZE: usize = 16 * 1024;
 /// Bytes of a piece where what is written is cut up.
 const PIECE: usize = 3;
+/// The pause after each frame where frames are slow.
+const SLOWLY: Duration = Duration::from_millis(50);
 
 /// Simulated seconds a second of the wall.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +52,6 @@ pub struct Gateway {
     start: Timestamp,
     started: Stopwatch,
     speed: Speed,
-    faults: Arc<Script>,
 }
 
 impl Clock for Gateway {
@@ -84,14 +88,14 @@ impl Gateway {
             house: Arc::new(Mutex::new(house)),
             started: Stopwatch::start(),
             speed,
-            faults: Arc::default(),
         }
     }
 
     /// With faults on a script, whose seconds count from now.
     #[must_use]
     pub fn with_faults(self, script: Script) -> Self {
-        Self { faults: Arc::new(script), ..self }
+        self.house().weather = Weather::under(script);
+        self
     }
 
     /// Keeps its state with a keeper, and goes on with what an earlier gateway kept there. The
@@ -125,20 +129,21 @@ impl Gateway {
 
     /// Takes connections and moves the market until the exchange cannot go on.
     pub async fn serve(&self, listener: TcpListener) -> Result<(), ExchangeError> {
+        let address = listener.local_addr().ok();
+        let mut door = Some(listener);
         let mut talks = JoinSet::new();
-        let mut last = 0.0;
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 _ = beat.tick() => {
-                    let at = self.started.elapsed_seconds();
-                    self.change_weather(last, at);
-                    last = at;
+                    self.turn();
                     let now = self.now();
                     self.house().advance_to(now)?;
+                    self.turn();
+                    self.mind(&mut door, address).await;
                 }
-                taken = listener.accept() => match taken {
+                taken = taken_at(door.as_ref()) => match taken {
                     Ok((stream, peer)) => {
                         let gateway = self.clone();
                         talks.spawn(async move {
@@ -155,58 +160,47 @@ impl Gateway {
         }
     }
 
-    /// What a script of faults has begun and ended since the last beat.
-    fn change_weather(&self, last: f64, at: f64) {
-        let holds = |fault| self.faults.holds(fault, at).is_some();
-        let greeting =
-            if holds(Fault::HandshakeWithoutIds) { Greeting::WithoutIds } else { Greeting::Whole };
-        let ticks = if holds(Fault::StaleData) || holds(Fault::FarmDown) {
-            Ticks::Withheld
-        } else {
-            Ticks::Told
-        };
-        let mut house = self.house();
-        house.set_weather(greeting, ticks);
-        house.faults = Fault::ALL.into_iter().filter(|fault| holds(*fault)).collect();
-        for (fault, edge) in self.faults.edges(last, at) {
-            tracing::info!(?fault, ?edge, "fault");
-            if (fault, edge) == (Fault::ConnectivityAndDataLost, Edge::Ends) {
-                house.lose_streams();
-            }
-            if (fault, edge) == (Fault::CompetingSession, Edge::Begins) {
-                house.end_streams();
-            }
-            if let Some((code, message)) = notice(fault, edge) {
-                house.tell_all(code, message);
-            }
+    /// Closes the port where the script has it closed, and opens it again after.
+    async fn mind(&self, door: &mut Option<TcpListener>, address: Option<SocketAddr>) {
+        let Some(address) = address else { return };
+        let closed = self.until(Fault::PortClosed).is_some();
+        match (closed, door.is_some()) {
+            (true, true) => *door = None,
+            (false, false) => match TcpListener::bind(address).await {
+                Ok(listener) => *door = Some(listener),
+                // Tried again with the next beat.
+                Err(error) => tracing::warn!(%address, %error, "the port cannot be opened again"),
+            },
+            (true, false) | (false, true) => {}
         }
+    }
+
+    /// Lets pass what a script of faults has begun and ended up to now.
+    fn turn(&self) {
+        let at = self.started.elapsed_seconds();
+        self.house().turn(at);
+    }
+
+    /// Until when a fault holds, where it does now.
+    fn until(&self, fault: Fault) -> Option<f64> {
+        self.house().weather.until(fault, self.started.elapsed_seconds())
     }
 
     /// Returns once the fault holds no more.
     async fn wait_out(&self, fault: Fault) {
-        loop {
-            let at = self.started.elapsed_seconds();
-            let Some(until) = self.faults.holds(fault, at) else { return };
-            tokio::time::sleep(Duration::from_secs_f64((until - at).max(0.001))).await;
-        }
-    }
-
-    /// Returns when the script closes the connections that there are.
-    async fn dropped(&self) {
-        let at = self.started.elapsed_seconds();
-        match self.faults.next(Fault::Drop, at) {
-            Some(next) => tokio::time::sleep(Duration::from_secs_f64(next - at)).await,
-            None => std::future::pending().await,
+        while let Some(until) = self.until(fault) {
+            let left = (until - self.started.elapsed_seconds()).max(0.001);
+            tokio::time::sleep(Duration::from_secs_f64(left)).await;
         }
     }
 
     /// One connection, from its hello to its end.
     async fn talk(&self, stream: TcpStream) -> Result<(), Ending> {
-        let at = self.started.elapsed_seconds();
-        if self.faults.holds(Fault::Drop, at).is_some() {
+        let mut closings = self.house().weather.closings();
+        if self.until(Fault::Drop).or(self.until(Fault::PortClosed)).is_some() {
             return Err(Ending::Dropped);
         }
-        if self.faults.holds(Fault::AcceptWithoutHandshake, at).is_some() {
+        if self.until(Fault::AcceptWithoutHandshake).is_some() {
             self.wait_out(Fault::AcceptWithoutHandshake).await;
             return Err(Ending::Dropped);
         }
@@ -216,11 +210,15 @@ impl Gateway {
         let Some((protocol, rest)) = hello.await.map_err(|_| Ending::NoHello)?? else {
             return Ok(());
         };
-        writer.write_all(&answer(protocol, self.now())).await?;
+        let skew = self.house().weather.skew();
+        let shown = self.now() + TimeDelta::microseconds((skew * 1e6) as i64);
+        writer.write_all(&answer(protocol, shown)).await?;
         let (seat, inbox) = self.house().seat();
-        let mut writing = pin!(self.write_all(writer, protocol, inbox));
+        let mut writing = pin!(self.write_all((writer, closings.clone()), protocol, inbox));
         let heard = tokio::select! {
-            () = self.dropped() => {
+            biased;
+            // First: what is due is not told any more when the script closes the connection.
+            _ = closings.changed() => {
                 self.house().leave(seat);
                 return Err(Ending::Dropped);
             }
@@ -256,7 +254,11 @@ impl Gateway {
                     continue;
                 }
                 match protocol.decode(&body) {
-                    Ok(request) => self.house().handle(seat, request)?,
+                    Ok(request) => {
+                        self.turn();
+                        self.house().handle(seat, request)?;
+                        self.turn();
+                    }
                     Err(fault) => {
                         tracing::warn!(%fault, "a request could not be read");
                         let said = format!("Error validating request: {fault}");
@@ -278,17 +280,24 @@ impl Gateway {
     /// Writes what is due until the house has let the seat go.
     async fn write_all(
         &self,
-        mut writer: OwnedWriteHalf,
+        (mut writer, closings): (OwnedWriteHalf, watch::Receiver<u64>),
         protocol: Protocol,
         mut inbox: mpsc::Receiver<Event>,
     ) -> std::io::Result<()> {
         while let Some(event) = inbox.recv().await {
+            let slow = self.until(Fault::SlowFrames).is_some();
             let mut bytes = protocol.encode(&event).unwrap_or_default();
-            while let Ok(event) = inbox.try_recv() {
+            while !slow && let Ok(event) = inbox.try_recv() {
                 bytes.extend(protocol.encode(&event).unwrap_or_default());
             }
             self.wait_out(Fault::HalfOpen).await;
-            if self.faults.holds(Fault::Fragments, self.started.elapsed_seconds()).is_some() {
+            if closings.has_changed().unwrap_or(true) {
+                return Ok(());
+            }
+            if slow {
+                tokio::time::sleep(SLOWLY).await;
+            }
+            if self.until(Fault::Fragments).is_some() {
                 for piece in bytes.chunks(PIECE) {
                     writer.write_all(piece).await?;
                     tokio::time::sleep(Duration::from_micros(200)).await;
@@ -298,6 +307,14 @@ impl Gateway {
             }
         }
         writer.shutdown().await
+    }
+}
+
+/// The next connection; never one while the port is closed.
+async fn taken_at(door: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
+    match door {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@ use super::faults::Fault;
 use super::house::{House, SeatId};
 use super::listing::describe;
 use super::orders::{ClientOrder, Stage, refuse, request_of, sign_of};
+use super::script::Happening;
 use super::terms::{Life, group_of};
 use super::words::{WireContract, WireMargin, WireOrder, WireOrderState};
 
@@ -46,6 +47,9 @@ impl House {
             refuse(103, "Duplicate order id")
         } else {
             let taken = self.submit(&contract, order);
+            if taken.is_ok() {
+                self.happens(Happening::OrderTaken);
+            }
             if taken.is_ok() && self.faults.contains(&Fault::AlarmingCodes) {
                 self.alarm(seat, order_id);
             }
@@ -215,6 +219,7 @@ impl House {
     }
 
     pub(super) fn cancel(&mut self, seat: SeatId, client_id: i32, order_id: i32) {
+        self.happens(Happening::CancelAsked);
         let answer = match self.orders.place_of(client_id, order_id) {
             _ if order_id < 1 => refuse(10149, format!("Invalid order id: {order_id}")),
             None => refuse(

@@ -146,6 +146,9 @@ pub struct WireExecution {
     pub cumulative: Decimal,
     pub average_price: f64,
     pub order_ref: String,
+    /// IB forced it.
+    #[serde(default)]
+    pub liquidation: bool,
 }
 
 /// Which executions a client asks for; an empty field excludes none.

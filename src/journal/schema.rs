@@ -10,9 +10,7 @@ use rusqlite::{Connection, Transaction};
 use super::JournalError;
 
 /// The schema that this program writes.
-const VERSION: i64 = 3;
-/// The oldest schema that is brought up to it.
-const OLDEST: i64 = 2;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 create table change_number (last integer not null);
@@ -182,28 +180,25 @@ create table confirmed_cash (
 ) strict;
 ";
 
+/// What version 4 added: an execution as JSON, null where an older program counted it.
+const TOLD: &str = "alter table executions add column told text;";
+
 /// Makes the tables in a new file and brings those of an older one up to date; refuses a file of
 /// any other schema.
 pub fn prepare(connection: &Connection) -> Result<(), JournalError> {
     connection.pragma_update(None, "foreign_keys", "on")?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        0 => {
-            connection.execute_batch(&format!(
-                "begin immediate; {TABLES} {CONFIRMED_CASH} \
-                 pragma user_version = {VERSION}; commit;"
-            ))?;
-            Ok(())
-        }
-        OLDEST => {
-            connection.execute_batch(&format!(
-                "begin immediate; {CONFIRMED_CASH} pragma user_version = {VERSION}; commit;"
-            ))?;
-            Ok(())
-        }
-        VERSION => Ok(()),
-        other => Err(JournalError::OtherSchema { found: other, known: VERSION }),
-    }
+    let missing = match found {
+        0 => [TABLES, CONFIRMED_CASH, TOLD].concat(),
+        2 => [CONFIRMED_CASH, TOLD].concat(),
+        3 => TOLD.to_owned(),
+        VERSION => return Ok(()),
+        other => return Err(JournalError::OtherSchema { found: other, known: VERSION }),
+    };
+    connection.execute_batch(&format!(
+        "begin immediate; {missing} pragma user_version = {VERSION}; commit;"
+    ))?;
+    Ok(())
 }
 
 /// One transaction. What it changed is added to the tables of changes when it is committed; dropped
@@ -275,7 +270,7 @@ mod tests {
         assert_eq!(count("select count(*) from confirmed_cash"), 0);
         assert_eq!(count("select count(*) from watermarks"), 1);
         prepare(&connection).unwrap();
-        connection.pragma_update(None, "user_version", 4).unwrap();
-        assert!(matches!(prepare(&connection), Err(JournalError::OtherSchema { found: 4, .. })));
+        connection.pragma_update(None, "user_version", 5).unwrap();
+        assert!(matches!(prepare(&connection), Err(JournalError::OtherSchema { found: 5, .. })));
     }
 }

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::market::{Instrument, Timestamp, Usd};
 use crate::structures::{Execution, ExecutionKind, OrderLeg, OrderRef};
 
+use super::corrections::written;
 use super::orders::bump;
 use super::rows::legs_of;
 use super::schema::next_change;
@@ -24,20 +25,21 @@ pub enum Applied {
 
 impl Journal {
     /// Counts an execution once. A trade belongs to the strategy of its order; without our
-    /// reference it is nobody's. An assignment, exercise, expiry or settlement goes to the
-    /// strategies that hold the contract, in the order of their ids, as far as they hold it; a
-    /// delivery follows the assignment or exercise of its group, which must be applied first;
+    /// reference it is nobody's. An assignment, exercise, expiry, settlement or forced trade goes
+    /// to the strategies that hold the contract, in the order of their ids, as far as they hold it;
+    /// a delivery follows the assignment or exercise of its group, which must be applied first;
     /// variation and dividends go to the holders in proportion.
     pub fn apply_execution(
         &mut self,
         execution: &Execution,
         instrument: &Instrument,
     ) -> Result<Applied, JournalError> {
+        let told = written(execution)?;
         let work = self.begin()?;
         let fresh = work.execute(
-            "insert into executions (exec_id, cash, applied_at) values (?1, ?2, ?3)
+            "insert into executions (exec_id, cash, applied_at, told) values (?1, ?2, ?3, ?4)
              on conflict (exec_id) do nothing",
-            (&execution.exec_id, execution.cash.micros(), execution.at.timestamp_micros()),
+            (&execution.exec_id, execution.cash.micros(), execution.at.timestamp_micros(), told),
         )?;
         if fresh == 0 {
             return Ok(Applied::Known);
@@ -90,8 +92,9 @@ fn shares_of(work: &Connection, execution: &Execution) -> Result<Vec<Share>, Jou
         }));
     }
     match execution.kind {
-        ExecutionKind::Trade => Ok(Vec::new()),
+        ExecutionKind::Trade | ExecutionKind::Correction => Ok(Vec::new()),
         ExecutionKind::Assignment
+        | ExecutionKind::Liquidation
         | ExecutionKind::Exercise
         | ExecutionKind::Expiry
         | ExecutionKind::CashSettlement => {

@@ -15,11 +15,11 @@ use crate::structures::{
     OrderState, OrderType, Purpose,
 };
 
-fn at(minute: i64) -> Timestamp {
+pub fn at(minute: i64) -> Timestamp {
     DateTime::from_timestamp(1_772_463_600, 0).unwrap() + Duration::minutes(minute)
 }
 
-fn usd(amount: f64) -> Usd {
+pub fn usd(amount: f64) -> Usd {
     Usd::from_f64(amount).unwrap()
 }
 
@@ -27,7 +27,7 @@ fn price(amount: f64) -> Price {
     Price::from_f64(amount).unwrap()
 }
 
-fn put(conid: i64, strike: f64) -> Instrument {
+pub fn put(conid: i64, strike: f64) -> Instrument {
     let expiry_date = NaiveDate::from_ymd_opt(2026, 4, 17).unwrap();
     Instrument::Option(Arc::new(OptionContract {
         conid: ConId(conid),
@@ -50,7 +50,7 @@ fn stock() -> Instrument {
 }
 
 /// A put vertical: sells 20, buys 10.
-fn intent(decision: &str, purpose: Purpose, quantity: i64) -> Intent {
+pub fn intent(decision: &str, purpose: Purpose, quantity: i64) -> Intent {
     let sign = if purpose == Purpose::Open { 1 } else { -1 };
     Intent {
         request: OrderRequest {
@@ -74,7 +74,7 @@ fn intent(decision: &str, purpose: Purpose, quantity: i64) -> Intent {
     }
 }
 
-fn trade(exec_id: &str, order: &Intent, conid: i64, fill: (i64, f64)) -> Execution {
+pub fn trade(exec_id: &str, order: &Intent, conid: i64, fill: (i64, f64)) -> Execution {
     let (quantity, each) = fill;
     let commission = usd(0.65).times(quantity.abs());
     Execution {
@@ -106,7 +106,7 @@ fn event(order: &Intent, status: BrokerStatus, filled: i64) -> OrderEvent {
     }
 }
 
-fn opened(journal: &mut Journal) -> Intent {
+pub fn opened(journal: &mut Journal) -> Intent {
     let open = intent("d1", Purpose::Open, 2);
     let verdict = Verdict { ruling: &Ruling::Approved, checks: "[{\"check\":1}]" };
     journal.record_verdict(&open, verdict, at(0)).unwrap();
@@ -119,7 +119,7 @@ fn opened(journal: &mut Journal) -> Intent {
 }
 
 /// What the tests ask of a strategy: state, combos, realised, open basis.
-fn strategy(journal: &Journal) -> (StrategyState, i64, Usd, Usd) {
+pub fn strategy(journal: &Journal) -> (StrategyState, i64, Usd, Usd) {
     let rows = journal.strategies().unwrap();
     let row = rows.iter().find(|row| row.strategy_id == "s1").unwrap();
     (row.state, row.quantity, row.realised, row.open_basis)

@@ -232,6 +232,10 @@ pub struct OrderEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExecutionKind {
     Trade,
+    /// A trade was broken or corrected: what it moved goes back, as a movement of its own.
+    Correction,
+    /// The broker closed a position by force.
+    Liquidation,
     /// A short option was assigned; the stock comes as a `Delivery` of the same group.
     Assignment,
     Exercise,
@@ -251,6 +255,8 @@ impl ExecutionKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Trade => "trade",
+            Self::Correction => "correction",
+            Self::Liquidation => "liquidation",
             Self::Assignment => "assignment",
             Self::Exercise => "exercise",
             Self::Expiry => "expiry",
@@ -285,6 +291,38 @@ pub struct Execution {
     /// is a price (for futures: variation only, so -commission on a trade).
     pub cash: Usd,
     pub at: Timestamp,
+}
+
+/// An execution's name without its version, and the version, where it has one: IB tells a
+/// correction under the name of what it corrects, with a greater number after the last point.
+pub fn version_of(exec_id: &str) -> Option<(&str, u32)> {
+    let (name, version) = exec_id.rsplit_once('.')?;
+    let numbered = version.len() == 2 && version.bytes().all(|digit| digit.is_ascii_digit());
+    // IB's names have four parts; others, the simulated exchange's own, have no version.
+    if !numbered || name.split('.').count() < 3 {
+        return None;
+    }
+    Some((name, version.parse().ok()?))
+}
+
+/// What names a reversal after what it reverses.
+pub const VOID: &str = ".void";
+
+impl Execution {
+    /// What takes this execution back: position, cash and commission, at its own price.
+    #[must_use]
+    pub fn reversal(&self, at: Timestamp) -> Self {
+        Self {
+            exec_id: format!("{}{VOID}", self.exec_id),
+            group_id: format!("{}{VOID}", self.group_id),
+            kind: ExecutionKind::Correction,
+            quantity: -self.quantity,
+            commission: -self.commission,
+            cash: -self.cash,
+            at,
+            ..self.clone()
+        }
+    }
 }
 
 /// A position as the broker reports it.

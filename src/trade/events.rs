@@ -3,10 +3,10 @@
 use crate::broker::{Broker, BrokerEvent, Feed, Gap};
 use crate::journal::{Applied, JournalError};
 use crate::lake::{Cell, TableName};
-use crate::market::ConId;
+use crate::market::{ConId, Instrument};
 use crate::pipeline::StepContext;
 use crate::pipeline::deliver;
-use crate::structures::{Execution, OrderEvent};
+use crate::structures::{Execution, ExecutionKind, OrderEvent};
 
 use super::{Alert, Trader};
 
@@ -61,9 +61,12 @@ impl<B: Broker + Feed> Trader<B> {
                 }
                 BrokerEvent::Gap(gap) => self.note_gap(gap)?,
                 BrokerEvent::Execution(execution) => {
-                    executions.push(self.execution_cells(execution, context));
-                    if self.apply(execution)? != Applied::Known {
-                        self.cash += execution.cash;
+                    let understood = self.journal.borrow().understood(execution)?;
+                    for execution in &understood {
+                        executions.push(self.execution_cells(execution, context));
+                        if self.apply(execution)? != Applied::Known {
+                            self.cash += execution.cash;
+                        }
                     }
                 }
             }
@@ -119,6 +122,9 @@ impl<B: Broker + Feed> Trader<B> {
             return Ok(Applied::Nobody);
         };
         let applied = self.journal.borrow_mut().apply_execution(execution, &instrument)?;
+        if applied != Applied::Known {
+            self.alert_unasked(execution, &instrument)?;
+        }
         let moved = execution.quantity != 0;
         if applied == Applied::Nobody && moved {
             let alert = Alert {
@@ -135,6 +141,37 @@ impl<B: Broker + Feed> Trader<B> {
             self.alert(&alert, execution.at)?;
         }
         Ok(applied)
+    }
+
+    /// What the broker does to a position by itself is told, though it is booked.
+    fn alert_unasked(&self, execution: &Execution, instrument: &Instrument) -> anyhow::Result<()> {
+        let subject = match execution.kind {
+            ExecutionKind::Correction => "the broker has broken or corrected a trade",
+            ExecutionKind::Liquidation => "the broker has closed a position by force",
+            ExecutionKind::Trade
+            | ExecutionKind::Assignment
+            | ExecutionKind::Exercise
+            | ExecutionKind::Expiry
+            | ExecutionKind::CashSettlement
+            | ExecutionKind::Delivery
+            | ExecutionKind::Variation
+            | ExecutionKind::Dividend
+            | ExecutionKind::Interest => return Ok(()),
+        };
+        let alert = Alert {
+            id: format!("unasked-{}", execution.exec_id),
+            severity: "critical",
+            subject,
+            message: format!(
+                "{} of {} {} {} is booked: {} USD; look at what is left of its strategy",
+                execution.kind.as_str(),
+                execution.quantity,
+                instrument.symbol(),
+                execution.conid,
+                execution.cash
+            ),
+        };
+        self.alert(&alert, execution.at)
     }
 
     fn order_cells(&self, event: &OrderEvent, context: &StepContext<'_>) -> Vec<Cell> {

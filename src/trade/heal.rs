@@ -191,6 +191,8 @@ fn difference_of(kind: ExecutionKind) -> &'static str {
         }
         ExecutionKind::Expiry | ExecutionKind::CashSettlement => "expiry",
         ExecutionKind::Trade
+        | ExecutionKind::Correction
+        | ExecutionKind::Liquidation
         | ExecutionKind::Variation
         | ExecutionKind::Dividend
         | ExecutionKind::Interest => "cash",

@@ -84,7 +84,7 @@ impl<B: Broker + Feed> Trader<B> {
     }
 
     /// Finds out what became of orders of unknown fate: one that the broker lists works; one that
-    /// it does not list, long enough after, while its positions agree with ours, never worked.
+    /// its executions make up whole was filled; one that it does not list, long enough after, while its positions agree with ours, never worked.
     pub(super) fn find_out(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let orders = self.journal.borrow().open_orders()?;
         let unknown: Vec<OrderRow> =
@@ -102,12 +102,29 @@ impl<B: Broker + Feed> Trader<B> {
                 if let Some(working) = self.working.get_mut(&order.order_ref) {
                     working.next_at = Some(now + self.settings.work.step);
                 }
+            } else if order.filled_quantity >= order.quantity {
+                self.hear(&as_filled(&order, now))?;
+                self.working.remove(&order.order_ref);
             } else if self.dispute.is_clean() && now - order.changed_at >= patience {
                 self.journal.borrow_mut().mark_not_at_broker(&order.order_ref, now)?;
                 self.working.remove(&order.order_ref);
             }
         }
         Ok(())
+    }
+}
+
+/// An order that its executions make up whole, as the broker would have told it.
+fn as_filled(order: &OrderRow, now: Timestamp) -> OrderEvent {
+    OrderEvent {
+        order_ref: order.order_ref.clone(),
+        perm_id: order.perm_id.unwrap_or_default(),
+        status: BrokerStatus::Filled,
+        filled: order.quantity,
+        remaining: 0,
+        limit: None,
+        reason: String::new(),
+        at: now,
     }
 }
 

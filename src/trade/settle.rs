@@ -9,6 +9,7 @@ use crate::market::{ConId, Instrument, Symbol, Timestamp, Usd};
 use crate::orders::{Books, Difference, Known, Tolerance, reconcile};
 use crate::pipeline::StepContext;
 use crate::pipeline::{deliver, ops_stamp};
+use crate::structures::OrderState;
 
 use super::{Alert, Trader};
 
@@ -139,10 +140,14 @@ impl<B: Broker + Feed> Trader<B> {
 
     /// Whether something waits for a reconciliation: a difference, an order of unknown fate, a
     /// cause of the breaker.
-    pub(super) fn is_unsettled(&self) -> bool {
-        !self.dispute.is_clean()
-            || !self.breaker.holds().is_empty()
-            || self.working.values().any(|working| working.next_at.is_none())
+    pub(super) fn is_unsettled(&self) -> anyhow::Result<bool> {
+        if !self.dispute.is_clean() || !self.breaker.holds().is_empty() {
+            return Ok(true);
+        }
+        // One that an earlier process sent is known to the journal alone.
+        let open = self.journal.borrow().open_orders()?;
+        Ok(open.iter().any(|order| order.state == OrderState::Unknown)
+            || self.working.values().any(|working| working.next_at.is_none()))
     }
 
     fn broker_books(&self) -> Result<Books, BrokerError> {

@@ -34,7 +34,7 @@ impl<B: Broker + Feed> Step for TraderStep<B> {
         match self.task {
             Task::Observe => {
                 let filled = trader.take_events(context)?;
-                let lines = if filled || trader.is_unsettled() {
+                let lines = if filled || trader.is_unsettled()? {
                     trader.reconcile(context)?
                 } else {
                     Vec::new()

@@ -61,7 +61,7 @@ pub async fn connect(address: &str, client_id: i32) -> Result<Client, Error> {
 
 /// Two SPY puts some weeks out, the first nearer the money, with the bid of the first and the ask
 /// of the second.
-async fn puts(client: &Client) -> [(Contract, Quote); 2] {
+pub async fn puts(client: &Client) -> [(Contract, Quote); 2] {
     let spy = client.contract_details(&Contract::stock("SPY").build()).await.unwrap();
     assert_eq!(spy.len(), 1);
     let under = spy[0].contract.contract_id;

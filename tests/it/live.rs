@@ -156,6 +156,19 @@ fn a_broker_that_cannot_be_traded_with_is_told_with_what_to_do() {
 }
 
 #[test]
+fn a_clock_that_is_wrong_is_not_traded_by() {
+    let base = tempfile::tempdir().unwrap();
+    let faults = base.path().join("skew.toml");
+    let skew =
+        "[[fault]]\nkind = 'clock_skew'\nat_seconds = 0\nfor_seconds = 600\nby_seconds = 30\n";
+    std::fs::write(&faults, skew).unwrap();
+    let tws = tws(base.path(), &["--from", "now", "--faults", &faults.display().to_string()]);
+    let home = home_at(&tws.address, |text| text);
+    let checked = check(home.path());
+    assert!(checked.contains("s from this machine's; set the clocks by NTP"), "{checked}");
+}
+
+#[test]
 fn orders_to_a_live_account_need_two_permissions() {
     let with = |change: fn(String) -> String| {
         home_at("127.0.0.1:1", |text| {

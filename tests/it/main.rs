@@ -25,6 +25,10 @@ mod gateway;
 mod gateway_faults;
 /// Orders that wait at the same gateway.
 mod gateway_orders;
+/// Frames of the gateway recorded and played.
+mod gateway_tape;
+/// Faults of orders and trades, as a client of the crate ibapi meets them.
+mod gateway_trade_faults;
 /// Homes in which a day costs little, for the tests that run one.
 mod homes;
 /// `broker = "ib"` against a gateway of another process.
@@ -35,6 +39,8 @@ mod recorded;
 mod scenarios;
 /// The server over the socket: an hour at the open, one at the close, stopped and killed.
 mod served;
+/// The same under faults that begin with what happens, and trades that are broken or forced.
+mod served_faults;
 /// Every model against the rows written beside it.
 mod sql_models;
 /// Sizes, bans, names, and lists that equal folders.

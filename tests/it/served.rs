@@ -19,7 +19,7 @@ use crate::homes::{ask, binary, lay_out};
 
 /// One symbol and some eighty contracts, all of which fit in the lines of an account. Entries need
 /// no edge and go to natural, and every exit is due at once, so that an hour sees whole lives.
-fn lay_out_quick(home: &Path) {
+pub fn lay_out_quick(home: &Path) {
     let changes = [
         ("universe", "symbols", Value::from(vec!["SPY"])),
         ("universe", "dte_targets", Value::from(vec![30, 45])),
@@ -118,11 +118,11 @@ pub fn sound(home: &Path, said: &[String]) {
     assert_eq!(twice, "", "an order that was sent twice\n{all}");
 }
 
-fn count(home: &Path, sql: &str) -> i64 {
+pub fn count(home: &Path, sql: &str) -> i64 {
     ask(home, sql).trim().parse().unwrap()
 }
 
-fn ended(said: &[String], purpose: &str) -> usize {
+pub fn ended(said: &[String], purpose: &str) -> usize {
     let part = format!(".{purpose}.");
     said.iter().filter(|line| line.contains(&part) && line.contains(": filled")).count()
 }
@@ -215,8 +215,19 @@ fn news_told_twice_and_backwards_is_counted_once_and_in_order() {
 
 /// A script of one to four faults within half a minute, drawn from a seed.
 fn drawn_script(seed: u64) -> String {
-    const KINDS: [&str; 15] = [
+    const KINDS: [&str; 26] = [
         "drop",
+        "port_closed",
+        "nightly_restart",
+        "client_id_held",
+        "slow_frames",
+        "farm_flap",
+        "order_news_lost",
+        "execution_before_open_order",
+        "legs_apart",
+        "partial_combo_fill",
+        "bust",
+        "liquidation",
         "half_open",
         "accept_without_handshake",
         "handshake_without_ids",
@@ -237,7 +248,7 @@ fn drawn_script(seed: u64) -> String {
     let count = 1 + draw(4);
     let mut script = String::new();
     for _ in 0..count {
-        let kind = KINDS[draw(15) as usize];
+        let kind = KINDS[draw(KINDS.len() as u32) as usize];
         let (at, lasts) = (4 + draw(26), draw(12));
         writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = {at}\nfor_seconds = {lasts}")
             .unwrap();
@@ -263,7 +274,8 @@ fn survive(seed: u64) {
     let said = served.stop();
     println!("seed {seed}\n{script}");
     sound(home.path(), &said);
-    if script.contains("'drop'") {
+    let closing = ["'drop'", "'port_closed'", "'nightly_restart'"];
+    if closing.iter().any(|kind| script.contains(kind)) {
         let gaps = "select count(*) from ops.alerts where subject = 'the broker was away'";
         assert!(count(home.path(), gaps) > 0, "seed {seed}: {}", said.join("\n"));
     }

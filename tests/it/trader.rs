@@ -80,6 +80,19 @@ fn an_order_that_the_broker_never_had_ends_after_a_clean_reconciliation_and_a_wa
 }
 
 #[test]
+fn an_order_of_unknown_fate_that_its_executions_make_up_was_filled() {
+    let mut desk = desk();
+    desk.broker.borrow_mut().answer = Answer::Silent;
+    let decision = desk.open(FIRST, &condor(610.0, 670.0));
+    desk.act(&[decision]);
+    desk.broker.borrow_mut().fill_last();
+    // Its end is never told, as of an order that was filled while the desk was away.
+    desk.broker.borrow_mut().events.pop();
+    desk.observe();
+    assert_eq!(state_of(&desk, &format!("{FIRST}.open.0")), OrderState::Filled);
+}
+
+#[test]
 fn an_order_that_is_refused_at_once_is_over() {
     let mut desk = desk();
     desk.broker.borrow_mut().answer = Answer::Refuses;

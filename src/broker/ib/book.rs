@@ -17,7 +17,7 @@ use crate::broker::BrokerEvent;
 use crate::market::{ConId, Price, Timestamp, Usd};
 use crate::structures::{
     BrokerStatus, Execution, ExecutionKind, OpenOrder, OrderEvent, OrderRef, OrderRequest,
-    OrderType,
+    OrderType, version_of,
 };
 
 use super::contracts::legs_of;
@@ -55,6 +55,8 @@ pub struct Book {
     /// Executions of a contract so far, by the broker's permanent id: contracts, unsigned.
     shares: BTreeMap<(i64, ConId), i64>,
     seen: BTreeSet<String>,
+    /// The newest version heard of an execution, with its shares, by the name without the version.
+    versions: BTreeMap<String, (u32, i64)>,
     awaiting: BTreeMap<String, Awaiting>,
     /// Commissions that came before their execution.
     commissions: BTreeMap<String, Usd>,
@@ -143,23 +145,20 @@ impl Book {
         if known.state.as_ref().is_some_and(|state| is_final(state.status)) {
             return;
         }
-        let (perm_id, quantity) = (known.perm_id, known.request.quantity);
-        let executed = known.request.legs.iter().map(|leg| {
-            let total = self.shares.get(&(perm_id, leg.conid)).copied().unwrap_or_default();
-            total / leg.ratio.abs().max(1)
-        });
+        let quantity = known.request.quantity;
         let told = known.state.as_ref().map_or(0, |state| state.filled);
-        let filled = executed.min().unwrap_or_default().max(told);
+        let filled = executed(known, &self.shares).max(told);
+        let status = match filled {
+            0 => BrokerStatus::Rejected,
+            all if all >= quantity => BrokerStatus::Filled,
+            _ => BrokerStatus::Cancelled,
+        };
         known.state = Some(State {
-            status: match filled {
-                0 => BrokerStatus::Rejected,
-                all if all >= quantity => BrokerStatus::Filled,
-                _ => BrokerStatus::Cancelled,
-            },
+            status,
             filled,
             remaining: known.request.quantity - filled,
             limit: known.request.order_type.limit(),
-            reason: reason.to_owned(),
+            reason: if status == BrokerStatus::Filled { String::new() } else { reason.to_owned() },
         });
         self.release(at);
     }
@@ -178,8 +177,15 @@ impl Book {
         let conid = ConId(i64::from(data.contract.contract_id));
         let shares = whole(execution.shares);
         let order_ref = execution.order_reference.parse::<OrderRef>().ok();
+        if let Some(known) = order_ref.as_ref().and_then(|found| self.orders.get_mut(found))
+            && known.perm_id == 0
+        {
+            // Nothing else of the order may ever be told.
+            known.perm_id = execution.perm_id;
+        }
+        let Some(news) = self.news_of(&id, shares) else { return };
         let total = self.shares.entry((execution.perm_id, conid)).or_default();
-        *total += shares;
+        *total += news;
         let ratio =
             order_ref.as_ref().and_then(|found| self.orders.get(found)).map_or(1, |known| {
                 let leg = known.request.legs.iter().find(|leg| leg.conid == conid);
@@ -196,7 +202,10 @@ impl Book {
             order_ref,
             perm_id: Some(execution.perm_id),
             group_id: format!("{}-{combos}", execution.perm_id),
-            kind: ExecutionKind::Trade,
+            kind: match execution.liquidation {
+                0 => ExecutionKind::Trade,
+                _ => ExecutionKind::Liquidation,
+            },
             conid,
             quantity: sign * shares,
             price: Price::from_f64(execution.price),
@@ -211,9 +220,27 @@ impl Book {
             at: instant_of(&execution.time).unwrap_or(at),
         };
         self.awaiting.insert(id.clone(), awaiting);
+        if shares == 0 {
+            // A trade that was broken costs nothing, and nothing may be told of that.
+            self.commissions.entry(id.clone()).or_insert(Usd::ZERO);
+        }
         if let Some(commission) = self.commissions.remove(&id) {
             self.complete(&id, commission, at);
         }
+    }
+
+    /// How many of an execution's shares have not been heard of under an older version of it;
+    /// `None` where a newer one has been heard already. Shares once heard of stay counted here,
+    /// though they are corrected: the order's own states count them too.
+    fn news_of(&mut self, exec_id: &str, shares: i64) -> Option<i64> {
+        let Some((name, version)) = version_of(exec_id) else { return Some(shares) };
+        let heard = self.versions.get(name).copied();
+        if heard.is_some_and(|(newest, _)| newest > version) {
+            return None;
+        }
+        let most = heard.map_or(shares, |(_, before)| before.max(shares));
+        self.versions.insert(name.to_owned(), (version, most));
+        Some(most - heard.map_or(0, |(_, before)| before))
     }
 
     /// The commission of an execution, which TWS sends after it.
@@ -332,11 +359,36 @@ impl Book {
         alive.map(|known| known.order_id).collect()
     }
 
+    /// Orders that are not known to have ended and of which news is missing: nothing was ever told
+    /// of them, or more was executed than their state says.
+    pub fn doubtful(&self) -> BTreeSet<i32> {
+        let doubtful = self.orders.values().filter(|known| match &known.state {
+            None => true,
+            Some(state) => !is_final(state.status) && executed(known, &self.shares) > state.filled,
+        });
+        doubtful.map(|known| known.order_id).collect()
+    }
+
+    /// Combos of an order that were executed.
+    pub fn executed(&self, order_id: i32) -> i64 {
+        let known = self.refs.get(&order_id).and_then(|found| self.orders.get(found));
+        known.map_or(0, |known| executed(known, &self.shares))
+    }
+
     /// Whether an order ended; `None` when it is not known.
     pub fn has_ended(&self, order_id: i32) -> Option<bool> {
         let known = self.refs.get(&order_id).and_then(|found| self.orders.get(found))?;
         Some(known.state.as_ref().is_some_and(|state| is_final(state.status)))
     }
+}
+
+/// Combos of an order that the executions heard of make up.
+fn executed(known: &Known, shares: &BTreeMap<(i64, ConId), i64>) -> i64 {
+    let combos = known.request.legs.iter().map(|leg| {
+        let total = shares.get(&(known.perm_id, leg.conid)).copied().unwrap_or_default();
+        total / leg.ratio.abs().max(1)
+    });
+    combos.min().unwrap_or_default()
 }
 
 /// Whether a message settled something by itself.

@@ -150,6 +150,9 @@ impl Link {
                 && age.is_some_and(|age| age < READ_AGAIN_AFTER)
         };
         if !level {
+            // What IB does by itself, it may tell nobody who does not ask; a position that has
+            // moved so must not be seen without its execution.
+            self.ask_executions(client).await?;
             self.read(client, updates).await?;
         }
         self.seal();

@@ -58,9 +58,22 @@ impl Link {
         }
     }
 
-    /// Asks for executions and commissions that did not come by themselves.
+    /// Asks for what did not come by itself: executions, commissions, and what became of orders of
+    /// which nothing was told. One that the broker does not list ended as far as it was executed;
+    /// of one that was not executed either nothing is said: the desk finds out in its own time.
     async fn collect_debts(&self, client: &Client) -> Result<(), Lost> {
-        if self.mirror().book.is_owed() {
+        let doubtful = self.mirror().book.doubtful();
+        if !doubtful.is_empty() {
+            let missing = self.ask_open_orders(client).await?;
+            self.ask_executions(client).await?;
+            let now = self.clock.now();
+            let mut mirror = self.mirror();
+            for order_id in missing.into_iter().filter(|missing| doubtful.contains(missing)) {
+                if mirror.book.executed(order_id) > 0 {
+                    mirror.book.hear_refusal(order_id, "no longer at the broker", now);
+                }
+            }
+        } else if self.mirror().book.is_owed() {
             self.ask_executions(client).await?;
         }
         Ok(())

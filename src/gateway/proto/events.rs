@@ -369,7 +369,7 @@ fn execution_from(execution: &WireExecution) -> schema::Execution {
         price: Some(execution.price),
         perm_id: Some(execution.perm_id),
         client_id: Some(execution.client_id),
-        is_liquidation: Some(false),
+        is_liquidation: Some(execution.liquidation),
         cum_qty: Some(execution.cumulative.to_string()),
         avg_price: Some(execution.average_price),
         order_ref: some(&execution.order_ref),

@@ -234,7 +234,7 @@ fn execution_line(
         .add(execution.price)
         .add(execution.perm_id)
         .add(execution.client_id)
-        .add(0)
+        .add(i32::from(execution.liquidation))
         .add(execution.cumulative)
         .add(execution.average_price)
         .add(&execution.order_ref)

@@ -114,6 +114,89 @@ fn a_fill_is_told_after_all_its_executions_and_their_commissions() {
 }
 
 #[test]
+fn an_order_of_which_nothing_is_told_is_doubtful_until_it_is_looked_for() {
+    let mut book = sent();
+    assert_eq!(book.doubtful(), [ORDER].into(), "written, and nothing heard");
+    book.hear_execution(&execution(11, 1, 3.0), now());
+    book.hear_execution(&execution(12, 1, 6.0), now());
+    assert_eq!((book.executed(ORDER), book.perm_id(ORDER)), (3, Some(PERM)));
+    for conid in [11, 12] {
+        book.hear_commission(&commission(conid, 1), now());
+    }
+    assert_eq!(book.doubtful(), [ORDER].into(), "its executions say no state");
+    book.hear_refusal(ORDER, "no longer at the broker", now());
+    assert_eq!(states(&book.take_events()), [(BrokerStatus::Filled, 3)]);
+    assert!(book.doubtful().is_empty());
+}
+
+#[test]
+fn a_working_order_that_was_filled_unheard_is_doubtful() {
+    let mut book = sent();
+    book.hear_status(&status(OrderStatusKind::Submitted, 0.0), now());
+    assert!(book.doubtful().is_empty());
+    book.hear_execution(&execution(11, 1, 3.0), now());
+    assert!(book.doubtful().is_empty(), "one leg is no combo");
+    book.hear_execution(&execution(12, 1, 6.0), now());
+    assert_eq!(book.doubtful(), [ORDER].into());
+    book.hear_status(&status(OrderStatusKind::Filled, 3.0), now());
+    assert!(book.doubtful().is_empty());
+}
+
+/// An execution in IB's own naming, of a version.
+fn version(n: u32, shares: f64) -> ExecutionData {
+    let mut data = execution(11, 1, shares);
+    data.execution.execution_id = format!("0000e0d5.65e2a1b7.01.{n:02}");
+    data
+}
+
+fn paid(n: u32) -> CommissionReport {
+    CommissionReport { execution_id: format!("0000e0d5.65e2a1b7.01.{n:02}"), ..commission(11, 1) }
+}
+
+#[test]
+fn a_correction_is_given_as_it_comes_and_counts_no_shares_twice() {
+    let mut book = sent();
+    book.hear_execution(&version(1, 3.0), now());
+    book.hear_commission(&paid(1), now());
+    book.hear_execution(&version(2, 3.0), now());
+    book.hear_commission(&paid(2), now());
+    let events = book.take_events();
+    let told: Vec<i64> = executions(&events).iter().map(|one| one.quantity).collect();
+    assert_eq!(told, [-3, -3], "both as they are: the journal knows what was counted");
+    book.hear_status(&status(OrderStatusKind::Filled, 3.0), now());
+    assert!(states(&book.take_events()).is_empty(), "the second leg is owed, not the first twice");
+    book.hear_execution(&execution(12, 1, 6.0), now());
+    book.hear_commission(&commission(12, 1), now());
+    assert_eq!(states(&book.take_events()), [(BrokerStatus::Filled, 3)]);
+}
+
+#[test]
+fn a_broken_trade_needs_no_commission_and_an_older_version_comes_too_late() {
+    let mut book = sent();
+    book.hear_execution(&version(2, 0.0), now());
+    let events = book.take_events();
+    assert_eq!(executions(&events).len(), 1);
+    book.hear_execution(&version(1, 3.0), now());
+    book.hear_commission(&paid(1), now());
+    book.hear_commission(&paid(2), now());
+    assert!(book.take_events().is_empty() && !book.is_owed());
+}
+
+#[test]
+fn what_ib_closes_by_force_is_nobodys_order() {
+    let mut book = sent();
+    let mut forced = execution(11, 1, 3.0);
+    forced.execution.liquidation = 1;
+    forced.execution.perm_id = 0;
+    forced.execution.order_reference = String::new();
+    book.hear_execution(&forced, now());
+    book.hear_commission(&commission(11, 1), now());
+    let events = book.take_events();
+    let [one] = executions(&events)[..] else { panic!("one execution") };
+    assert_eq!((one.kind, &one.order_ref), (ExecutionKind::Liquidation, &None));
+}
+
+#[test]
 fn money_of_an_execution_is_that_of_its_contract() {
     let mut book = sent();
     book.hear_execution(&execution(12, 1, 6.0), now());
