@@ -1,4 +1,4 @@
-//! `deltadesk confirm`: a person names cash that moved at the broker and that nothing else explains.
+//! `deltadesk confirm`: a person names cash that moved at the broker and that nothing explains.
 
 use std::path::{Path, PathBuf};
 

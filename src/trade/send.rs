@@ -84,7 +84,8 @@ impl<B: Broker + Feed> Trader<B> {
     }
 
     /// Finds out what became of orders of unknown fate: one that the broker lists works; one that
-    /// its executions make up whole was filled; one that it does not list, long enough after, while its positions agree with ours, never worked.
+    /// its executions make up whole was filled; one that it does not list, long enough after, while
+    /// its positions agree with ours, never worked.
     pub(super) fn find_out(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let orders = self.journal.borrow().open_orders()?;
         let unknown: Vec<OrderRow> =

@@ -1,5 +1,5 @@
 //! What a broker does not report and its books show: options that expired or were assigned, and
-//! cash that a person has named. A desk with a journal and a lake, a broker that does as it is told.
+//! cash that a person has named. A real journal and lake, a broker that does as it is told.
 
 #![cfg(test)]
 

@@ -239,7 +239,8 @@ proptest! {
                 let strike = 580.0 + 10.0 * step as f64 + place as f64;
                 let option = if is_call { call(strike, 0) } else { put(strike, 0) };
                 let most = quantity.abs();
-                let delivered = if quantity > 0 && delivered > 0 { most } else { delivered.min(most) };
+                let whole = quantity > 0 && delivered > 0;
+                let delivered = if whole { most } else { delivered.min(most) };
                 (option, quantity, delivered)
             })
             .filter(|(_, quantity, _)| *quantity != 0)
@@ -271,7 +272,8 @@ proptest! {
     #[test]
     fn nothing_is_booked_beside_the_difference(left in -4_i64..5, cash in -500_i64..500) {
         let short = put(600.0, 0);
-        let case = Case::holding(&[(&short, -2)]).goes(short.conid, left).cash(cash as f64).on_day(1);
+        let held = Case::holding(&[(&short, -2)]);
+        let case = held.goes(short.conid, left).cash(cash as f64).on_day(1);
         if let Ok(movements) = case.explained() {
             prop_assert_eq!(case.healed(&movements), case.broker.clone());
         }
