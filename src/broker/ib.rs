@@ -10,6 +10,7 @@
 
 mod bars;
 mod book;
+mod catching_up;
 mod codes;
 mod contracts;
 mod link;

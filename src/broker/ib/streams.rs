@@ -28,6 +28,9 @@ const GLANCE: Duration = Duration::from_secs(3);
 /// A line that has been silent for so long, on the desk's clock, is opened anew: a market that
 /// stands still answers with its standing quote, one that is broken does not.
 const SILENCE: TimeDelta = TimeDelta::seconds(120);
+/// How long no line is opened after the broker has said that there are too many, or that another
+/// session has the data.
+const REFUSED_REST: Duration = Duration::from_secs(1);
 /// Lines opened at one look.
 const OPENED_AT_ONCE: usize = 10;
 /// Open interest of calls and puts.
@@ -46,8 +49,8 @@ enum Left {
     /// It brought what it was opened for, or its time was over.
     Done,
     Denied(String),
-    /// Too many lines or messages: nothing new for a moment.
-    Later,
+    /// Too many lines or messages, or somebody else has them: nothing new for a moment.
+    Later(String),
     Lost(Lost),
 }
 
@@ -60,11 +63,15 @@ impl Link {
     pub async fn quote(&self, client: &Client) -> Lost {
         let mut lines = FuturesUnordered::new();
         let mut held: BTreeSet<ConId> = BTreeSet::new();
+        let mut refused: Option<Stopwatch> = None;
         loop {
             if let Err(lost) = self.look_listing_up(client).await {
                 return lost;
             }
-            for (conid, tenure) in self.to_open(&held) {
+            // The lines that there are go on while no new ones are opened.
+            let rests = refused.as_ref().is_some_and(|since| since.elapsed() < REFUSED_REST);
+            let wanted = if rests { Vec::new() } else { self.to_open(&held) };
+            for (conid, tenure) in wanted {
                 held.insert(conid);
                 lines.push(async move { (conid, self.line(client, conid, tenure).await) });
             }
@@ -77,9 +84,15 @@ impl Link {
                         match left {
                             Left::Done => {}
                             Left::Denied(why) => {
+                                tracing::warn!("no quotes of contract {conid}: {why}");
                                 self.mirror().denied.insert(conid, why);
                             }
-                            Left::Later => tokio::time::sleep(LOOK * 5).await,
+                            Left::Later(why) => {
+                                if !rests {
+                                    tracing::warn!("no quotes for a while: {why}");
+                                }
+                                refused = Some(Stopwatch::start());
+                            }
                             Left::Lost(lost) => return lost,
                         }
                     }
@@ -157,11 +170,17 @@ impl Link {
                         break Left::Done;
                     }
                 }
-                (Ok(Some(Ok(SubscriptionItem::Notice(_)))), _) => {}
+                // The crate lets a line go on of which IB says that it brings nothing.
+                (Ok(Some(Ok(SubscriptionItem::Notice(notice)))), _) => {
+                    if policy(notice.code).stream == OnStream::Denied {
+                        break Left::Denied(format!("{} {}", notice.code, notice.message));
+                    }
+                }
                 (Ok(Some(Err(ibapi::Error::Notice(notice)))), _) => {
+                    let said = format!("{} {}", notice.code, notice.message);
                     break match policy(notice.code).stream {
-                        OnStream::Denied => Left::Denied(notice.message),
-                        OnStream::Later => Left::Later,
+                        OnStream::Denied => Left::Denied(said),
+                        OnStream::Later => Left::Later(said),
                         OnStream::Nothing | OnStream::Ended => Left::Done,
                     };
                 }
@@ -206,7 +225,10 @@ impl Link {
             }
             self.mirror().listing.options_of = Some(today);
         }
-        self.mirror().listing.of = Some(today);
+        let mut mirror = self.mirror();
+        mirror.listing.of = Some(today);
+        // What was denied may have been subscribed to since.
+        mirror.denied.clear();
         Ok(())
     }
 
