@@ -1,7 +1,5 @@
 //! What each codec of the gateway encodes and decodes a second.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use deltadesk::gateway::{
     Event, OrderView, Protocol, WireContract, WireExecution, WireOrder, WireOrderState,
@@ -9,7 +7,7 @@ use deltadesk::gateway::{
 use deltadesk::market::clock::Stopwatch;
 
 use crate::tell;
-use crate::tick_to_order::{ASK_EXECUTIONS, ASK_TICKS, PLACE};
+use crate::tick_to_order::{ASK_EXECUTIONS, ASK_TICKS, PLACE, Requests};
 
 /// Seconds that each codec is driven for.
 const SECONDS: f64 = 0.5;
@@ -109,7 +107,7 @@ fn execution() -> Event {
 }
 
 /// Requests as clients wrote them: protobuf ones as they came over the socket, text by its layout.
-pub fn decode(frames: &BTreeMap<u32, Vec<u8>>) -> anyhow::Result<()> {
+pub fn decode(frames: &Requests) -> anyhow::Result<()> {
     for (name, id, text) in [
         ("market data", ASK_TICKS, text_ticks()),
         ("order", PLACE, text_order()),

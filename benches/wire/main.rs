@@ -1,5 +1,6 @@
-//! The wire: frames a second that each codec of the gateway encodes and decodes, and the time from a
-//! tick on the adapter's socket to the order on it, through quotes, a trivial decision and the gate.
+//! The wire: frames a second that each codec of the gateway encodes and decodes, and the time from
+//! a tick on the adapter's socket to the order on it, through quotes, a trivial decision and the
+//! gate.
 //!
 //! Over a real socket on this machine. `DELTADESK_WIRE_ORDERS` (default 100) orders are measured.
 

@@ -40,14 +40,16 @@ pub const PLACE: u32 = 3;
 pub const ASK_EXECUTIONS: u32 = 7;
 const TICK_PRICE: u32 = 1;
 
+/// One request of each kind, by its number.
+pub type Requests = BTreeMap<u32, Vec<u8>>;
+
 /// What passes on the adapter's socket, by the one stopwatch of the bench.
 struct Passing {
     since: Stopwatch,
     /// When ticks of prices went to the adapter, and orders came from it.
     ticks: Vec<f64>,
     placed: Vec<f64>,
-    /// One request of each kind.
-    frames: BTreeMap<u32, Vec<u8>>,
+    frames: Requests,
 }
 
 type Watch = Arc<Mutex<Passing>>;
@@ -107,7 +109,7 @@ async fn between(listener: TcpListener, gateway: String, watch: Watch) -> std::i
 }
 
 /// Milliseconds from the first tick after a decision was possible to the order on the socket.
-pub fn measure(count: usize) -> anyhow::Result<(Vec<f64>, BTreeMap<u32, Vec<u8>>)> {
+pub fn measure(count: usize) -> anyhow::Result<(Vec<f64>, Requests)> {
     let home = tempfile::tempdir()?;
     let exchange = exchange_at_open(home.path(), 1, "2026-03-02".parse()?)?;
     let account = exchange.config().account_id.clone();
@@ -232,7 +234,7 @@ impl Desk {
             if waited.elapsed() > WITHIN {
                 bail!("an order is not cancelled: {}", self.broker.standing());
             }
-            runtime.block_on(tokio::time::sleep(Duration::from_millis(5)));
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
             self.broker.advance_to(self.gateway.now())?;
         }
         Ok(())

@@ -34,8 +34,8 @@ pub struct Typed {
     /// Seed of the synthetic market and of every draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The session at whose open the market begins, or now: then it keeps the wall's time. 2026-03-02
-    /// without it, and the first session of a record.
+    /// The session at whose open the market begins, or now: then it keeps the wall's time. Without
+    /// it 2026-03-02, and of a record its first session.
     #[arg(long, value_name = "DATE|now", value_parser = beginning)]
     from: Option<Beginning>,
     /// Simulated seconds a second, above 0 and at most 100.

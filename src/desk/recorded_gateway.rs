@@ -1,5 +1,5 @@
-//! A gateway over a folder of recorded chains: the days of the record, one after the other, until it
-//! is over.
+//! A gateway over a folder of recorded chains: the days of the record, one after the other, until
+//! it is over.
 
 use std::path::Path;
 use std::sync::Arc;

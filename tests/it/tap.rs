@@ -30,7 +30,6 @@ pub mod message {
     pub const ASK_EXECUTIONS: u32 = 7;
     pub const ASK_IDS: u32 = 8;
     pub const ASK_TIME: u32 = 49;
-    pub const ASK_POSITIONS: u32 = 61;
     pub const START: u32 = 71;
     pub const ASK_COMPLETED: u32 = 99;
 }
@@ -127,9 +126,14 @@ impl Tap {
         self.state.lock().unwrap().rule = Box::new(rule);
     }
 
-    /// From now on connections are refused, or taken again.
-    pub fn shut(&self, shut: bool) {
-        self.state.lock().unwrap().shut = shut;
+    /// From now on connections are closed at once.
+    pub fn shut(&self) {
+        self.state.lock().unwrap().shut = true;
+    }
+
+    /// From now on they are taken again.
+    pub fn open(&self) {
+        self.state.lock().unwrap().shut = false;
     }
 
     pub fn seen(&self) -> Vec<Seen> {

@@ -77,7 +77,7 @@ fn executions_that_nobody_tells_are_asked_for() {
 fn after_a_drop_all_is_asked_for_before_anything_is_sent_and_what_ended_meanwhile_is_told() {
     let mut desk = Desk::with("");
     let order_ref = desk.sent(At::ACent);
-    desk.tap.shut(true);
+    desk.tap.shut();
     desk.tap.lay(|seen| if seen.way == Way::Up { Act::Cut } else { Act::Pass });
     let left = desk.tap.connections();
     desk.until_away();
@@ -85,7 +85,7 @@ fn after_a_drop_all_is_asked_for_before_anything_is_sent_and_what_ended_meanwhil
     let other = desk.other_client(8);
     desk.block_on(other.global_cancel()).unwrap();
     desk.tap.lay(|_| Act::Pass);
-    desk.tap.shut(false);
+    desk.tap.open();
     desk.until_connected(left + 1);
     let (ended, executions) = desk.until_ended(&order_ref);
     assert_eq!((ended.status, executions), (BrokerStatus::Cancelled, 0));
@@ -111,9 +111,12 @@ fn after_a_drop_all_is_asked_for_before_anything_is_sent_and_what_ended_meanwhil
 fn an_order_that_was_written_before_the_socket_broke_is_found_and_never_sent_again() {
     let mut desk = Desk::with("");
     let mut first = true;
-    desk.tap.lay(move |seen| match seen.asks(message::PLACE) && std::mem::take(&mut first) {
-        true => Act::PassAndCut,
-        false => Act::Pass,
+    desk.tap.lay(move |seen| {
+        if seen.asks(message::PLACE) && std::mem::take(&mut first) {
+            Act::PassAndCut
+        } else {
+            Act::Pass
+        }
     });
     let (order_ref, answer) = desk.send(At::ACent);
     assert!(matches!(answer, Err(BrokerError::NoAnswer(_))), "{answer:?}");
@@ -128,9 +131,8 @@ fn an_order_that_was_written_before_the_socket_broke_is_found_and_never_sent_aga
 fn an_order_that_was_lost_with_its_socket_is_nowhere_and_never_sent_again() {
     let mut desk = Desk::with("");
     let mut first = true;
-    desk.tap.lay(move |seen| match seen.asks(message::PLACE) && std::mem::take(&mut first) {
-        true => Act::Cut,
-        false => Act::Pass,
+    desk.tap.lay(move |seen| {
+        if seen.asks(message::PLACE) && std::mem::take(&mut first) { Act::Cut } else { Act::Pass }
     });
     let (order_ref, answer) = desk.send(At::ACent);
     assert!(matches!(answer, Err(BrokerError::NoAnswer(_))), "{answer:?}");
@@ -152,9 +154,10 @@ fn an_order_that_filled_unseen_is_told_with_its_executions_once() {
         // Nothing of it reaches the adapter, until the socket breaks.
         let of_order = [message::ORDER_STATUS, message::OPEN_ORDER, message::EXECUTION];
         let hidden = of_order.contains(&seen.id) || seen.id == message::COMMISSION;
-        match placed && seen.connection == 1 && seen.way == Way::Down && hidden {
-            true => Act::Swallow,
-            false => Act::Pass,
+        if placed && seen.connection == 1 && seen.way == Way::Down && hidden {
+            Act::Swallow
+        } else {
+            Act::Pass
         }
     });
     let (order_ref, answer) = desk.send(At::Natural);
@@ -205,12 +208,10 @@ fn a_read_only_api_is_told_with_what_to_do_and_asked_less_and_less_often() {
 #[test]
 fn an_order_that_a_read_only_api_refuses_was_never_taken_and_is_not_tried_again() {
     let mut desk = Desk::with("");
-    let mut places = 0;
-    desk.tap.lay(move |seen| {
+    desk.tap.lay(|seen| {
         if !seen.asks(message::PLACE) {
             return Act::Pass;
         }
-        places += 1;
         let said = "Error validating request: cause - The API interface is currently in Read-Only \
                     mode.";
         Act::Instead(vec![error(seen.int(1).unwrap(), 321, said)])

@@ -1,9 +1,9 @@
-//! Traps of the connection and of market data, one test each: ids that hang, hellos that never come,
-//! sockets that are dead and say nothing, data that is denied, taken away, or no number.
+//! Traps of the connection and of market data, one test each: ids that hang, hellos that never
+//! come, sockets that are dead and say nothing, data that is denied, taken away, or no number.
 
 #![cfg(test)]
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,9 +26,12 @@ fn impatient() -> Bounds {
 fn a_client_id_that_hangs_after_a_drop_is_asked_for_until_it_is_free() {
     let mut desk = Desk::with("");
     let mut first = true;
-    desk.tap.lay(move |seen| match seen.way == Way::Up && std::mem::take(&mut first) {
-        true => Act::CutHere(Duration::from_millis(1_500)),
-        false => Act::Pass,
+    desk.tap.lay(move |seen| {
+        if seen.way == Way::Up && std::mem::take(&mut first) {
+            Act::CutHere(Duration::from_millis(1_500))
+        } else {
+            Act::Pass
+        }
     });
     desk.until_away();
     desk.until_connected(3);
@@ -63,6 +66,7 @@ fn a_welcome_without_order_ids_is_no_connection_and_is_given_up() {
 #[test]
 fn a_socket_that_is_half_open_is_found_by_its_heartbeat() {
     let mut desk = Desk::with("");
+    desk.broker.wait_for_bars(BOUND);
     desk.tap.lay(|seen| if seen.connection == 1 { Act::Swallow } else { Act::Pass });
     let waited = Stopwatch::start();
     // Nobody asks for anything meanwhile.
@@ -72,20 +76,23 @@ fn a_socket_that_is_half_open_is_found_by_its_heartbeat() {
     }
     desk.until_connected(2);
     let gaps = desk.until("the gap", |desk| Some(desk.gaps()).filter(|gaps| !gaps.is_empty()));
-    assert!(gaps[0].contains("no answer within 2 s"), "{gaps:?}");
+    assert!(gaps[0].contains("a heartbeat: no answer within 2 s"), "{gaps:?}");
 }
 
 #[test]
 fn a_heartbeat_that_is_refused_for_pace_is_an_answer() {
     let desk = Desk::with("");
-    desk.tap.lay(|seen| match seen.asks(message::ASK_TIME) {
-        true => Act::Instead(vec![error(
-            -1,
-            100,
-            "Max rate of messages per second has been \
+    desk.tap.lay(|seen| {
+        if seen.asks(message::ASK_TIME) {
+            Act::Instead(vec![error(
+                -1,
+                100,
+                "Max rate of messages per second has been \
                                                   exceeded:max=50 rec=51 (1)",
-        )]),
-        false => Act::Pass,
+            )])
+        } else {
+            Act::Pass
+        }
     });
     desk.wait(Duration::from_millis(3_500));
     assert!(desk.tap.asked(message::ASK_TIME) >= 2);
@@ -140,23 +147,32 @@ fn quotes_come_back_soon_after_a_competing_session_has_taken_every_stream() {
 fn data_that_is_denied_is_asked_for_once_and_the_rest_goes_on() {
     let mut desk = Desk::with("");
     let conids = puts(&desk, 4);
-    let denied = conids[1];
+    // The second code is one after which the crate lets the stream go on.
+    let denied = BTreeMap::from([(conids[1].0, 354), (conids[2].0, 10_089)]);
+    let code_of = denied.clone();
     desk.tap.lay(move |seen| {
-        if seen.asks(message::ASK_TICKS) && seen.conid() == Some(denied.0) {
-            let said = "Requested market data is not subscribed.";
-            return Act::Instead(vec![error(seen.int(1).unwrap(), 354, said)]);
+        let code = seen.conid().and_then(|conid| code_of.get(&conid));
+        match code.filter(|_| seen.asks(message::ASK_TICKS)) {
+            Some(code) => {
+                let said = "Requested market data is not subscribed.";
+                Act::Instead(vec![error(seen.int(1).unwrap(), *code, said)])
+            }
+            None => Act::Pass,
         }
-        Act::Pass
     });
     watch(&mut desk, &conids);
-    let rest: BTreeSet<ConId> = conids.iter().copied().filter(|conid| *conid != denied).collect();
+    let is_denied = |conid: &ConId| denied.contains_key(&conid.0);
+    let rest: Vec<ConId> = conids.iter().copied().filter(|conid| !is_denied(conid)).collect();
     desk.until("quotes of the rest", |desk| {
         rest.iter().all(|conid| desk.broker.option_quote(*conid).is_some()).then_some(())
     });
     desk.wait(Duration::from_secs(2));
     let asked = desk.tap.seen().into_iter().filter(|seen| seen.asks(message::ASK_TICKS));
-    let asked = asked.filter(|seen| seen.conid() == Some(denied.0)).count();
-    assert!(asked <= 1, "asked {asked} times");
+    let asked: Vec<i64> = asked.filter_map(|seen| seen.conid()).collect();
+    for conid in denied.keys() {
+        let times = asked.iter().filter(|asked| *asked == conid).count();
+        assert_eq!(times, 1, "{conid} was asked for {times} times");
+    }
     assert_eq!(desk.tap.connections(), 1);
 }
 
@@ -180,23 +196,35 @@ fn lines_beyond_the_number_that_the_account_has_are_not_asked_for_without_end() 
 
 #[test]
 fn history_that_is_refused_for_pace_is_told_and_neither_ends_the_session_nor_is_asked_at_once() {
-    let lay = |tap: &Tap| {
-        tap.lay(|seen| match seen.asks(message::ASK_HISTORY) {
-            true => Act::Instead(vec![error(
+    let lay =
+        |tap: &Tap| {
+            tap.lay(|seen| if seen.asks(message::ASK_HISTORY) { Act::Instead(vec![error(
                 seen.int(1).unwrap(),
                 162,
                 "Historical Market Data Service error message:Historical data request pacing \
                  violation",
-            )]),
-            false => Act::Pass,
-        });
-    };
+            )]) } else { Act::Pass });
+        };
     let desk = Desk::tapped("", (bounds(), Rules::unpaced()), lay);
     desk.broker.wait_until_ready(BOUND).unwrap();
     let missing = desk.broker.wait_for_bars(BOUND);
     assert!(missing.iter().any(|line| line.contains("162")), "{missing:?}");
     desk.wait(Duration::from_secs(1));
     assert_eq!((desk.tap.asked(message::ASK_HISTORY), desk.tap.connections()), (1, 1));
+}
+
+#[test]
+fn history_that_takes_its_time_holds_up_nothing_else() {
+    let lay = |tap: &Tap| {
+        tap.lay(|seen| if seen.asks(message::ASK_HISTORY) { Act::Swallow } else { Act::Pass });
+    };
+    let mut desk = Desk::tapped("", (bounds(), Rules::unpaced()), lay);
+    desk.broker.wait_until_ready(BOUND).unwrap();
+    desk.until("a request for bars", |desk| {
+        (desk.tap.asked(message::ASK_HISTORY) > 0).then_some(())
+    });
+    desk.wait(bounds().answer * 2);
+    assert_eq!((desk.tap.connections(), desk.broker.standing()), (1, "connected".to_owned()));
 }
 
 #[test]

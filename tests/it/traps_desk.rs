@@ -158,7 +158,7 @@ impl Desk {
     }
 
     pub fn wait(&self, span: Duration) {
-        self.runtime.block_on(tokio::time::sleep(span));
+        self.runtime.block_on(async { tokio::time::sleep(span).await });
     }
 
     /// Hears the broker until something is found.
@@ -319,18 +319,7 @@ impl Desk {
             expiry_date: None,
             opened_on: today,
         };
-        let account = AccountView {
-            net_liquidation: Some(usd(250_000.0)),
-            capital: usd(250_000.0),
-            cash: Some(usd(200_000.0)),
-            commodities_cash: Some(usd(50_000.0)),
-            excess_liquidity: Some(usd(240_000.0)),
-            look_ahead_excess_liquidity: Some(usd(240_000.0)),
-            overnight_buying_power: Some(usd(480_000.0)),
-            assigned_notional: None,
-            profit_today: Some(usd(0.0)),
-            drawdown_ratio: Some(0.0),
-        };
+        let account = account();
         let proposed = Proposed {
             decision_id: request.order_ref.as_str().split('.').next().unwrap().to_owned(),
             structure: recognise(&legs),
@@ -393,5 +382,21 @@ impl Desk {
     /// References of the orders that the adapter knows to be open at the broker.
     pub fn open(&self) -> Vec<OrderRef> {
         self.broker.open_orders().into_iter().map(|open| open.request.order_ref).collect()
+    }
+}
+
+/// A quiet account.
+fn account() -> AccountView {
+    AccountView {
+        net_liquidation: Some(usd(250_000.0)),
+        capital: usd(250_000.0),
+        cash: Some(usd(200_000.0)),
+        commodities_cash: Some(usd(50_000.0)),
+        excess_liquidity: Some(usd(240_000.0)),
+        look_ahead_excess_liquidity: Some(usd(240_000.0)),
+        overnight_buying_power: Some(usd(480_000.0)),
+        assigned_notional: None,
+        profit_today: Some(usd(0.0)),
+        drawdown_ratio: Some(0.0),
     }
 }

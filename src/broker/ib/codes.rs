@@ -168,8 +168,8 @@ const TABLE: [(i32, Policy); 60] = [
     (10_349, NOTED),
 ];
 
-/// Whether a refusal says that the broker is set to "Read-Only API": it then neither takes nor tells
-/// orders. The words are those of IB.
+/// Whether a refusal says that the broker is set to "Read-Only API": it then neither takes nor
+/// tells orders. The words are those of IB.
 pub fn is_read_only(code: i32, said: &str) -> bool {
     code == 321 && said.to_ascii_lowercase().contains("read-only")
 }

@@ -185,7 +185,8 @@ pub async fn connect(endpoint: &Endpoint, bounds: Bounds) -> Result<Client, Lost
         // We connect again ourselves: what was missed must be asked for before anything is sent,
         // and a connection that comes back by itself does not say so in its streams.
         .max_reconnect_attempts(0)
-        .one_shot_timeout(bounds.answer);
+        // Each of our waits has its own bound; the crate's must not undercut the longest.
+        .one_shot_timeout(bounds.answer.max(super::bars::ANSWER));
     match timeout(bounds.connect, builder.connect()).await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(Lost(format!("no connection to {}: {error}", endpoint.address))),

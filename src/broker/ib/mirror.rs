@@ -44,6 +44,10 @@ pub struct Mirror {
     pub read_after: Option<usize>,
     pub listing: Listing,
     pub ticks: BTreeMap<ConId, Ticks>,
+    /// Contracts that had a tick since the desk looked last.
+    pub ticked: BTreeSet<ConId>,
+    /// Contracts whose lines are kept while nothing ends them, as of the last look.
+    pub staying: BTreeSet<ConId>,
     pub bars: Bars,
     /// Options whose quotes the desk asks for.
     pub watched: BTreeMap<Symbol, Vec<ConId>>,
@@ -109,6 +113,8 @@ impl Mirror {
             read_after: None,
             listing,
             ticks: BTreeMap::new(),
+            ticked: BTreeSet::new(),
+            staying: BTreeSet::new(),
             bars: Bars::default(),
             watched: BTreeMap::new(),
             epoch: 0,

@@ -104,11 +104,15 @@ impl Link {
 
     /// Contracts whose lines are to be opened now.
     fn to_open(&self, held: &BTreeSet<ConId>) -> Vec<(ConId, Tenure)> {
-        let mirror = self.mirror();
+        let mut mirror = self.mirror();
         let (pinned, rotating) = (mirror.pinned(), mirror.rotating());
         let room = self.universe.lines.saturating_sub(held.len());
         let all_fit = pinned.len() + rotating.len() <= self.universe.lines;
         let turn = if all_fit { Tenure::Stays } else { Tenure::Glance };
+        mirror.staying = pinned.iter().copied().collect();
+        if all_fit {
+            mirror.staying.extend(&rotating);
+        }
         let pinned = pinned.into_iter().map(|conid| (conid, Tenure::Stays));
         let rotating = rotating.into_iter().map(|conid| (conid, turn));
         pinned
@@ -121,12 +125,7 @@ impl Link {
     /// Whether an open line is still wanted for good.
     fn stays(&self, conid: ConId, epoch: u64) -> bool {
         let mirror = self.mirror();
-        if mirror.epoch != epoch {
-            return false;
-        }
-        let (pinned, rotating) = (mirror.pinned(), mirror.rotating());
-        pinned.contains(&conid)
-            || (pinned.len() + rotating.len() <= self.universe.lines && rotating.contains(&conid))
+        mirror.epoch == epoch && mirror.staying.contains(&conid)
     }
 
     /// One market data line, from its opening to its end.
@@ -164,6 +163,7 @@ impl Link {
                 (Ok(Some(Ok(SubscriptionItem::Data(tick)))), _) => {
                     let now = self.clock.now();
                     let mut mirror = self.mirror();
+                    mirror.ticked.insert(conid);
                     let ticks = mirror.ticks.entry(conid).or_default();
                     ticks.take(&tick, now);
                     if tenure == Tenure::Glance && ticks.is_complete(kind) {

@@ -1,5 +1,5 @@
-//! Small ids for the contracts of a record: the protocol of TWS has 32 bits for one, and the ids that
-//! are computed from a symbol have 53.
+//! Small ids for the contracts of a record: the protocol of TWS has 32 bits for one, and the ids
+//! that are computed from a symbol have 53.
 //!
 //! Invariant: numbered in the order of their symbols over the whole record, so that the same record
 //! gives the same ids each time. Another record gives others.
