@@ -22,6 +22,7 @@ pub mod message {
     pub const EXECUTION: u32 = 11;
     pub const TICK_MODEL: u32 = 21;
     pub const COMMISSION: u32 = 59;
+    pub const COMPLETED_ORDER: u32 = 101;
 
     pub const ASK_TICKS: u32 = 1;
     pub const PLACE: u32 = 3;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use deltadesk::broker::{Broker as _, BrokerError};
 use deltadesk::gateway::{Access, Rules};
 use deltadesk::market::clock::Stopwatch;
-use deltadesk::structures::BrokerStatus;
+use deltadesk::structures::{BrokerStatus, OrderRef};
 use ibapi::orders::{Action, order_builder};
 use ibapi::prelude::Contract;
 
-use crate::tap::{Act, Body, Way, error, message};
+use crate::tap::{Act, Body, Seen, Way, error, message};
 use crate::traps_desk::{At, Desk, bounds};
 
 /// A fault that holds for as long as the test runs.
@@ -73,20 +73,44 @@ fn executions_that_nobody_tells_are_asked_for() {
     assert_eq!((ended.status, executions), (BrokerStatus::Filled, 2));
 }
 
-#[test]
-fn after_a_drop_all_is_asked_for_before_anything_is_sent_and_what_ended_meanwhile_is_told() {
-    let mut desk = Desk::with("");
+/// Sends an order, breaks the connection, and has the order cancelled by another hand while the
+/// adapter hears nothing. The rule holds once it is let in again.
+fn cancelled_unseen(
+    desk: &mut Desk,
+    rule: impl FnMut(&Seen) -> Act + Send + 'static,
+) -> (OrderRef, usize) {
     let order_ref = desk.sent(At::ACent);
     desk.tap.shut();
     desk.tap.lay(|seen| if seen.way == Way::Up { Act::Cut } else { Act::Pass });
     let left = desk.tap.connections();
     desk.until_away();
-    // Cancelled by another hand while the adapter hears nothing.
     let other = desk.other_client(8);
     desk.block_on(other.global_cancel()).unwrap();
-    desk.tap.lay(|_| Act::Pass);
+    desk.tap.lay(rule);
     desk.tap.open();
     desk.until_connected(left + 1);
+    (order_ref, left)
+}
+
+#[test]
+fn an_order_that_the_broker_shows_nowhere_after_a_drop_is_looked_for_again_and_then_over() {
+    let mut desk = Desk::with("");
+    let (order_ref, _) = cancelled_unseen(&mut desk, |seen| {
+        if seen.tells(message::COMPLETED_ORDER) { Act::Swallow } else { Act::Pass }
+    });
+    let looked = desk.tap.asked(message::ASK_OPEN_ORDERS);
+    assert_eq!(desk.open(), [order_ref.clone()], "in doubt it counts as working");
+    let (ended, executions) = desk.until_ended(&order_ref);
+    assert_eq!((ended.status, ended.filled, executions), (BrokerStatus::Rejected, 0, 0));
+    assert!(ended.reason.contains("gone from the broker's orders"), "{}", ended.reason);
+    assert!(desk.tap.asked(message::ASK_OPEN_ORDERS) > looked);
+    assert_eq!(desk.open(), []);
+}
+
+#[test]
+fn after_a_drop_all_is_asked_for_before_anything_is_sent_and_what_ended_meanwhile_is_told() {
+    let mut desk = Desk::with("");
+    let (order_ref, left) = cancelled_unseen(&mut desk, |_| Act::Pass);
     let (ended, executions) = desk.until_ended(&order_ref);
     assert_eq!((ended.status, executions), (BrokerStatus::Cancelled, 0));
     assert!(ended.reason.contains("while the desk could not hear of it"), "{}", ended.reason);
