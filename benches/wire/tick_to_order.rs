@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use deltadesk::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Universe};
+use deltadesk::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Recalled, Universe};
 use deltadesk::broker::{Broker as _, Feed as _};
 use deltadesk::desk::embedded::Published;
 use deltadesk::desk::files::shipped;
@@ -143,6 +143,7 @@ pub fn measure(count: usize) -> anyhow::Result<(Vec<f64>, Requests)> {
         calendar: Arc::new(Calendar::shipped()?),
         clock: Arc::new(gateway.clone()),
         reference: Box::new(Published(gateway.clone())),
+        recalled: Recalled::default(),
     };
     let mut desk = Desk {
         broker: IbBroker::start(parts, runtime.handle()),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deltadesk::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Universe};
+use deltadesk::broker::ib::{Bounds, Endpoint, IbBroker, IbParts, Recalled, Universe};
 use deltadesk::broker::{Broker as _, BrokerError, BrokerEvent, Feed as _};
 use deltadesk::desk::embedded::Published;
 use deltadesk::desk::files::shipped;
@@ -118,6 +118,7 @@ impl Desk {
             calendar: Arc::new(Calendar::shipped().unwrap()),
             clock: Arc::new(gateway.clone()),
             reference: Box::new(Published(gateway.clone())),
+            recalled: Recalled::default(),
         };
         let limits = Plans::read(&shipped()).map_err(|_| "faults").unwrap().settings.risk.clone();
         Self {
