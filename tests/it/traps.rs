@@ -99,7 +99,7 @@ fn an_order_that_the_broker_shows_nowhere_after_a_drop_is_looked_for_again_and_t
         if seen.tells(message::COMPLETED_ORDER) { Act::Swallow } else { Act::Pass }
     });
     let looked = desk.tap.asked(message::ASK_OPEN_ORDERS);
-    assert_eq!(desk.open(), [order_ref.clone()], "in doubt it counts as working");
+    assert!(desk.open().contains(&order_ref), "in doubt it counts as working");
     let (ended, executions) = desk.until_ended(&order_ref);
     assert_eq!((ended.status, ended.filled, executions), (BrokerStatus::Rejected, 0, 0));
     assert!(ended.reason.contains("gone from the broker's orders"), "{}", ended.reason);
