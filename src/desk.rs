@@ -15,6 +15,7 @@ pub mod market_choice;
 mod memory;
 pub mod paper;
 pub mod paper_gateway;
+pub mod recorded_gateway;
 pub mod recording;
 pub mod reference;
 pub mod report_step;

@@ -10,6 +10,7 @@
 
 mod bars;
 mod book;
+mod catching_up;
 mod codes;
 mod contracts;
 mod link;
@@ -313,8 +314,14 @@ impl Feed for IbBroker {
             Ok(()) => self.describe_what_is_held(),
             Err(error) => tracing::debug!("not settled: {error}"),
         }
-        let ticks = self.mirror().ticks.clone();
-        self.seen = ticks;
+        // Through the field: the quotes that were seen are ours to change meanwhile.
+        let mut mirror = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);
+        for conid in std::mem::take(&mut mirror.ticked) {
+            if let Some(ticks) = mirror.ticks.get(&conid) {
+                self.seen.insert(conid, ticks.clone());
+            }
+        }
+        drop(mirror);
         Ok(self.clock.now())
     }
 

@@ -5,16 +5,22 @@ mod tape;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use chrono::NaiveDate;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use super::tell;
+use crate::desk::MarketChoice;
 use crate::desk::home::Home;
 use crate::desk::paper_gateway::{Asked, Beginning, gateway_asked};
+use crate::desk::recorded_gateway::{RecordAsked, gateway_over_record};
 use crate::gateway::{Access, Gateway, Rules, Script, Speed};
 use crate::market::Clock as _;
+
+/// Where the synthetic market begins, unless it is told otherwise.
+const FIRST_SESSION: NaiveDate = NaiveDate::from_ymd_opt(2026, 3, 2).expect("a date");
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -22,12 +28,16 @@ pub struct Typed {
     /// Port on this machine; 0 takes a free one.
     #[arg(long, default_value_t = 4002)]
     port: u16,
+    /// synthetic, or recorded:DIR for a folder of recorded chains, which is played to its end.
+    #[arg(long, default_value = "synthetic", value_name = "MARKET")]
+    market: MarketChoice,
     /// Seed of the synthetic market and of every draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The session at whose open the market begins, or now: then it keeps the wall's time.
-    #[arg(long, default_value = "2026-03-02", value_name = "DATE|now", value_parser = beginning)]
-    from: Beginning,
+    /// The session at whose open the market begins, or now: then it keeps the wall's time. Without
+    /// it 2026-03-02, and of a record its first session.
+    #[arg(long, value_name = "DATE|now", value_parser = beginning)]
+    from: Option<Beginning>,
     /// Simulated seconds a second, above 0 and at most 100.
     #[arg(long, default_value = "1", value_parser = speed)]
     speed: Speed,
@@ -79,26 +89,36 @@ pub(super) fn speed(text: &str) -> Result<Speed, String> {
 impl Typed {
     pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let is_tape = self.tape.play.is_some() || self.tape.of.is_some();
+        // A record is read by the runtime that nothing runs on yet.
+        let built = if is_tape {
+            None
+        } else {
+            let home = Home::choose(home, Path::new("desk"));
+            Some(self.behind(&home, runtime.handle())?)
+        };
         runtime.block_on(async {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
             let listener = TcpListener::bind(address).await.with_context(|| {
                 format!("{address} cannot be taken; is another gateway there? Try --port 0")
             })?;
-            match (&self.tape.play, &self.tape.record, &self.tape.of) {
-                (Some(path), _, _) => tape::played(path, listener, self.speed).await,
-                (None, Some(path), Some(of)) => tape::stand_before(path, of, listener).await,
-                (None, _, _) => self.simulated(home, listener).await,
+            match (&self.tape.play, &self.tape.record, &self.tape.of, built) {
+                (Some(path), _, _, _) => tape::played(path, listener, self.speed).await,
+                (None, Some(path), Some(of), _) => tape::stand_before(path, of, listener).await,
+                (None, _, _, Some((gateway, market))) => {
+                    self.simulated((gateway, &market), listener).await
+                }
+                (None, _, _, None) => bail!("--of needs --record"),
             }
         })
     }
 
-    /// A gateway over a synthetic exchange, until Ctrl-C.
-    async fn simulated(&self, home: Option<PathBuf>, listener: TcpListener) -> anyhow::Result<()> {
-        let home = Home::choose(home, Path::new("desk"));
-        let at = Asked { home: home.root(), seed: self.seed, beginning: self.from };
-        let access = if self.read_only { Access::ReadOnly } else { Access::Full };
-        let rules = Rules { access, master_client: self.master_client, ..self.pacing };
-        let gateway = gateway_asked(at, self.state.as_deref(), (self.speed, rules))?;
+    /// A gateway over a simulated exchange, until Ctrl-C.
+    async fn simulated(
+        &self,
+        (gateway, market): (Gateway, &str),
+        listener: TcpListener,
+    ) -> anyhow::Result<()> {
         let faults = match &self.faults {
             Some(path) => read_script(path)?,
             None => Script::default(),
@@ -111,8 +131,7 @@ impl Typed {
         ));
         tell("clients: protobuf at server versions 213 to 226, text at 176 to 178");
         tell(&format!(
-            "market: synthetic, {}, now {}, {} times as fast",
-            self.from,
+            "market: {market}, now {}, {} times as fast",
             gateway.now().format("%Y-%m-%d %H:%M:%S UTC"),
             self.speed.0
         ));
@@ -138,6 +157,44 @@ impl Typed {
             outcome = gateway.serve(behind) => outcome.context("the market cannot go on"),
             () = proxy.serve(listener) => Ok(()),
         }
+    }
+
+    /// The gateway with its market, and what the market is.
+    fn behind(&self, home: &Home, handle: &Handle) -> anyhow::Result<(Gateway, String)> {
+        let access = if self.read_only { Access::ReadOnly } else { Access::Full };
+        let rules = Rules { access, master_client: self.master_client, ..self.pacing };
+        let state = self.state.as_deref();
+        let folder = match &self.market {
+            MarketChoice::Synthetic => {
+                let open = Beginning::AtOpen(FIRST_SESSION);
+                let beginning = self.from.unwrap_or(open);
+                let asked = Asked { home: home.root(), seed: self.seed, beginning };
+                let gateway = gateway_asked(asked, state, (self.speed, rules))?;
+                return Ok((gateway, format!("synthetic, {beginning}")));
+            }
+            MarketChoice::Fair => bail!("the gateway has synthetic and recorded:DIR only"),
+            MarketChoice::Recorded(folder) => folder,
+        };
+        let from = match self.from {
+            Some(Beginning::Now) => {
+                bail!("a record has its own time; --from takes one of its sessions, or leave it")
+            }
+            Some(Beginning::AtOpen(session)) => Some(session),
+            None => None,
+        };
+        let asked = RecordAsked { home: home.root(), folder, from, seed: self.seed };
+        let record = gateway_over_record(asked, state, (self.speed, rules, handle))?;
+        let sessions: Vec<String> = record.sessions.iter().map(NaiveDate::to_string).collect();
+        let end = record.over_at.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string());
+        let market = format!(
+            "{}, {} rows of the sessions {} ({} rows name no contract), over at {}",
+            self.market,
+            record.rows,
+            sessions.join(", "),
+            record.faults,
+            end.unwrap_or_default()
+        );
+        Ok((record.gateway, market))
     }
 }
 

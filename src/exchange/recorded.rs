@@ -12,6 +12,7 @@
 
 mod answers;
 mod boxes;
+mod ids;
 mod parity;
 mod rows;
 mod sweeps;
@@ -135,6 +136,8 @@ pub struct RecordedMarket {
     option_closes: BTreeMap<(ConId, NaiveDate), Price>,
     /// Closes of the stock exchange to come, by instant.
     closes: BTreeMap<Timestamp, NaiveDate>,
+    /// After the last row and the last close there is nothing more.
+    over_at: Timestamp,
     dividends: Vec<DividendRow>,
     bars: Vec<DailyBar>,
 }
@@ -157,6 +160,8 @@ impl RecordedMarket {
         }
         let first_session =
             *sessions.first().ok_or_else(|| RecordedError::NoSession(name.clone()))?;
+        let last_row = rows.last().map_or(start, |row| row.received_at);
+        let over_at = closes.last_key_value().map_or(last_row, |(close, _)| last_row.max(*close));
         dividends.sort_by(|a, b| (&a.symbol, a.ex_date).cmp(&(&b.symbol, b.ex_date)));
         let symbols: BTreeSet<&Symbol> = rows.iter().map(|row| &row.contract.symbol).collect();
         let underlyings =
@@ -179,9 +184,23 @@ impl RecordedMarket {
             stock_closes: BTreeMap::new(),
             option_closes: BTreeMap::new(),
             closes,
+            over_at,
             dividends,
             bars,
         })
+    }
+
+    /// When the first row of a session comes, at or after its open.
+    pub fn first_row_of(&self, session: NaiveDate) -> Option<Timestamp> {
+        let open = self.calendar.session(Venue::Xnys, session).ok()??.open;
+        let mut stamps = self.rows.iter().map(|row| row.received_at);
+        let first = stamps.find(|at| *at >= open)?;
+        (first.with_timezone(&New_York).date_naive() == session).then_some(first)
+    }
+
+    /// When the last row comes.
+    pub fn last_row_at(&self) -> Timestamp {
+        self.rows.last().map_or(self.now, |row| row.received_at)
     }
 
     /// What became of the rows.

@@ -30,6 +30,11 @@ pub trait MarketSource: Send {
     /// Moves time forward. An instant that is not later changes nothing.
     fn advance_to(&mut self, at: Timestamp);
 
+    /// When this market ends for good; `None` for one that goes on for ever.
+    fn over_at(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// The underlyings: ETFs and indices.
     fn underlyings(&self) -> Vec<Instrument>;
 

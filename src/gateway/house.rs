@@ -89,6 +89,8 @@ pub struct House {
     pub(super) keeper: Option<Keeper>,
     /// Why the state is not kept, though it should be.
     pub(super) forgetful: Option<String>,
+    /// The market has ended, and everybody was told.
+    pub(super) is_over: bool,
     /// What the script of faults holds now.
     pub(super) faults: BTreeSet<Fault>,
     pub(super) weather: Weather,
@@ -118,6 +120,7 @@ impl House {
             rules,
             keeper: None,
             forgetful: None,
+            is_over: false,
             faults: BTreeSet::new(),
             weather: Weather::default(),
             held: None,
@@ -165,6 +168,7 @@ impl House {
     /// Moves the market on and tells everybody what came of it, with a look at the held orders
     /// wherever one is due.
     pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
+        let at = self.no_later_than_the_end(at);
         loop {
             let next = self.next_look(at);
             self.exchange.advance_to(next)?;
@@ -173,6 +177,7 @@ impl House {
                 break;
             }
         }
+        self.tell_the_end();
         match self.ticks {
             Ticks::Told => self.tick(),
             Ticks::Withheld => {}
@@ -261,6 +266,7 @@ impl House {
             self.send(seat, Event::NextValidId { order_id: self.orders.next_id(client_id) });
         }
         self.tell_farms(seat);
+        self.tell_the_end_to(seat);
         Ok(())
     }
 

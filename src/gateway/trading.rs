@@ -41,6 +41,8 @@ impl House {
             refuse(201, "Order rejected - reason:the script of faults refuses every order")
         } else if let Some(why) = &self.forgetful {
             refuse(201, format!("Order rejected - reason:{why}"))
+        } else if let Err(reject) = self.check_not_over() {
+            Err(reject)
         } else if self.orders.of_client(client_id, order_id).is_some() {
             self.modify((client_id, order_id), &contract, &order)
         } else if self.orders.is_spent(client_id, order_id) {

@@ -1,6 +1,6 @@
 //! Positions and account, a whole snapshot each time.
 
-use crate::broker::{Broker, Feed};
+use crate::broker::{Broker, BrokerError, Feed};
 use crate::lake::TableName;
 use crate::market::Instrument;
 use crate::pipeline::{Step, StepContext};
@@ -47,7 +47,15 @@ const ACCOUNT: [&str; 13] = [
 impl<B: Broker + Feed> Step for AccountStep<B> {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let broker = self.broker.borrow();
-        let account = broker.account()?;
+        let account = match broker.account() {
+            Ok(account) => account,
+            // Nothing is written, so that nobody takes it for a snapshot. What needs the account
+            // says so itself; quotes and models of this run are kept.
+            Err(BrokerError::NoAnswer(why)) => {
+                return Ok(vec![format!("account and positions: not read: {why}")]);
+            }
+            Err(error @ BrokerError::Rejected(_)) => return Err(error.into()),
+        };
         let run = context.run.clone();
         let mut rows = Vec::new();
         for position in broker.positions() {

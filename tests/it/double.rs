@@ -87,9 +87,18 @@ pub enum Answer {
     Refuses,
 }
 
+/// Whether the broker can be asked for the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Answers,
+    Away,
+}
+
 /// The broker.
 pub struct Double {
     pub answer: Answer,
+    /// Whether the account can be read.
+    pub reading: Reading,
     pub placed: Vec<OrderRequest>,
     pub steps: Vec<(OrderRef, Price)>,
     pub open: Vec<OpenOrder>,
@@ -116,6 +125,7 @@ impl Double {
             .collect();
         Self {
             answer: Answer::Takes,
+            reading: Reading::Answers,
             placed: Vec::new(),
             steps: Vec::new(),
             open: Vec::new(),
@@ -236,6 +246,9 @@ impl Broker for Double {
         .collect()
     }
     fn account(&self) -> Result<AccountSnapshot, BrokerError> {
+        if self.reading == Reading::Away {
+            return Err(BrokerError::NoAnswer("connection lost".to_owned()));
+        }
         Ok(AccountSnapshot {
             account_id: "DU1".to_owned(),
             net_liquidation: usd(250_000.0),

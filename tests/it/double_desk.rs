@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::Duration;
 use deltadesk::desk::files::shipped;
 use deltadesk::desk::world::Plans;
+use deltadesk::ingest::AccountStep;
 use deltadesk::journal::Journal;
 use deltadesk::lake::arrow::json::ReaderBuilder;
 use deltadesk::lake::{Durability, Lake, LakeOptions, Rows, TableName};
@@ -209,6 +210,14 @@ impl Desk {
         let trader = Rc::clone(&self.trader);
         let mut context = StepContext { run, live: &mut self.live, lake: &self.lake };
         TraderStep { trader, task }.run(&mut context).unwrap()
+    }
+
+    /// Reads positions and account as a sweep does; what it says.
+    pub fn read_account(&mut self) -> Vec<String> {
+        let run = self.run();
+        let (broker, sequence) = (Rc::clone(&self.broker), shared(Sequence::default()));
+        let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
+        AccountStep { broker, sequence }.run(&mut context).unwrap()
     }
 
     pub fn observe(&mut self) -> Vec<String> {

@@ -35,6 +35,8 @@ mod homes;
 mod live;
 /// Recorded chains: every input row is accounted for.
 mod recorded;
+/// A recorded day behind the gateway, with a client of the crate ibapi.
+mod recorded_gateway;
 /// Each exit rule closes a position in a named scenario.
 mod scenarios;
 /// The server over the socket: an hour at the open, one at the close, stopped and killed.
@@ -43,9 +45,17 @@ mod served;
 mod served_faults;
 /// Every model against the rows written beside it.
 mod sql_models;
+/// A tap on the wire between the adapter and a gateway.
+mod tap;
 /// Sizes, bans, names, and lists that equal folders.
 mod tidy;
 /// The trader against a broker that answers as it is told.
 mod trader;
+/// Traps of the protocol for the adapter's orders, one test each.
+mod traps;
+/// Traps of the connection and of market data.
+mod traps_connection;
+/// The adapter with a tap before a gateway, and orders to send.
+mod traps_desk;
 /// The repository's own files as text, read by `floors` and `tidy`.
 mod tree;

@@ -7,7 +7,7 @@ use deltadesk::market::OptionRight;
 use deltadesk::structures::{OrderState, OrderType};
 use serde_json::Value;
 
-use crate::double::{Answer, condor, option, price, usd};
+use crate::double::{Answer, Reading, condor, option, price, usd};
 use crate::double_desk::{Desk, close};
 
 const FIRST: &str = "1111111111111111";
@@ -37,6 +37,24 @@ pub fn holding() -> Desk {
 fn state_of(desk: &Desk, order: &str) -> OrderState {
     let order_ref = order.parse().unwrap();
     desk.journal.borrow().order(&order_ref).unwrap().unwrap().state
+}
+
+#[test]
+fn a_broker_that_is_away_leaves_no_snapshot_behind_and_stops_no_sweep() {
+    let mut desk = holding();
+    assert_eq!(desk.read_account(), Vec::<String>::new());
+    let rows = |desk: &Desk| {
+        let count = |name: &str| desk.rows("bronze", name).iter().count();
+        (count("positions"), count("account"))
+    };
+    assert_eq!(rows(&desk), (4, 1));
+    desk.broker.borrow_mut().reading = Reading::Away;
+    let said = desk.read_account();
+    assert_eq!(said, ["account and positions: not read: connection lost"]);
+    assert_eq!(rows(&desk), (4, 1), "no snapshot of an account that nobody read");
+    let decision = desk.open(SECOND, &condor(605.0, 675.0));
+    desk.act(&[decision]);
+    assert_eq!(desk.broker.borrow().placed.len(), 1, "and nothing is entered");
 }
 
 #[test]

@@ -36,7 +36,7 @@ const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// How often it is looked whether a session has closed, and how long one answer may take, of the
 /// wall: the data farm for history is the slowest of IB's.
 const LOOK: Duration = Duration::from_millis(200);
-const ANSWER: Duration = Duration::from_secs(30);
+pub const ANSWER: Duration = Duration::from_secs(30);
 /// What is asked for when the last session is already known: enough for a long absence.
 const LATEST_DAYS: i32 = 30;
 
@@ -193,8 +193,10 @@ impl Link {
             Ok(Err(ibapi::Error::Notice(notice))) => {
                 Ok(Err(format!("{} {}", notice.code, notice.message)))
             }
-            Ok(Err(error)) => Err(Lost(format!("asked for bars: {error}"))),
-            Err(_) => Ok(Err(format!("no answer within {} s", ANSWER.as_secs()))),
+            Ok(Err(error)) if !matches!(error, ibapi::Error::Timeout) => {
+                Err(Lost(format!("asked for bars: {error}")))
+            }
+            Ok(Err(_)) | Err(_) => Ok(Err(format!("no answer within {} s", ANSWER.as_secs()))),
         }
     }
 }

@@ -138,6 +138,28 @@ impl Book {
     /// The broker refused the order or a change of it, and its open orders do not hold it. What was
     /// executed decides whether it ended refused, cancelled or filled.
     pub fn hear_refusal(&mut self, order_id: i32, reason: &str, at: Timestamp) {
+        self.end(order_id, (BrokerStatus::Rejected, reason), at);
+    }
+
+    /// The broker lists an order as ended. One that it says was filled waits for its executions.
+    pub fn hear_completed(
+        &mut self,
+        data: &OrderData,
+        (ended, reason): (BrokerStatus, &str),
+        at: Timestamp,
+    ) {
+        let order_ref = data.order.order_ref.parse::<OrderRef>();
+        let Some(known) = order_ref.ok().and_then(|found| self.orders.get_mut(&found)) else {
+            return;
+        };
+        if data.order.perm_id > 0 {
+            known.perm_id = data.order.perm_id;
+        }
+        let order_id = known.order_id;
+        self.end(order_id, (ended, reason), at);
+    }
+
+    fn end(&mut self, order_id: i32, (ended, reason): (BrokerStatus, &str), at: Timestamp) {
         let Some(known) = self.refs.get(&order_id).and_then(|found| self.orders.get_mut(found))
         else {
             return;
@@ -147,9 +169,14 @@ impl Book {
         }
         let quantity = known.request.quantity;
         let told = known.state.as_ref().map_or(0, |state| state.filled);
-        let filled = executed(known, &self.shares).max(told);
+        let filled = match ended {
+            BrokerStatus::Filled => quantity,
+            BrokerStatus::Cancelled | BrokerStatus::Rejected | BrokerStatus::Working => {
+                executed(known, &self.shares).max(told)
+            }
+        };
         let status = match filled {
-            0 => BrokerStatus::Rejected,
+            0 => ended,
             all if all >= quantity => BrokerStatus::Filled,
             _ => BrokerStatus::Cancelled,
         };

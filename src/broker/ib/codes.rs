@@ -45,6 +45,8 @@ pub enum OnConnection {
     DataRestored,
     /// The socket is about to close.
     Closing,
+    /// We send too fast.
+    TooFast,
 }
 
 /// How loudly the operator is told.
@@ -78,14 +80,18 @@ const ENDED: Policy = Policy { stream: OnStream::Ended, ..WARNED };
 const DENIED: Policy = Policy { stream: OnStream::Denied, ..WARNED };
 const LATER: Policy = Policy { stream: OnStream::Later, ..WARNED };
 
+const WARN: ToOperator = ToOperator::Warning;
+
 const fn connection(news: OnConnection, operator: ToOperator) -> Policy {
     Policy { connection: news, operator, ..QUIET }
 }
 
 /// By code, ascending.
-const TABLE: [(i32, Policy); 54] = [
+const TABLE: [(i32, Policy); 60] = [
+    // No code at all: gateways warn so before they say 100.
+    (0, NOTED),
     // Too many messages a second: the request that broke the rule was not done.
-    (100, LATER),
+    (100, Policy { stream: OnStream::Later, ..connection(OnConnection::TooFast, WARN) }),
     // Too many market data lines.
     (101, LATER),
     // Duplicate order id; a filled or differing order cannot be modified; price off the tick.
@@ -108,11 +114,15 @@ const TABLE: [(i32, Policy); 54] = [
     (203, REFUSED),
     (300, NOTED),
     (309, LATER),
+    // Depth of market: to be asked for again; was reset and goes on.
+    (316, ENDED),
     (317, NOTED),
     // Failed validation; read-only sessions refuse orders with it.
     (321, REFUSED),
     (322, REFUSED),
     (326, connection(OnConnection::Closing, ToOperator::Warning)),
+    // Only client 0 may bind orders made by hand.
+    (327, WARNED),
     (354, DENIED),
     (366, QUIET),
     (387, REFUSED),
@@ -141,17 +151,33 @@ const TABLE: [(i32, Policy); 54] = [
     (2158, QUIET),
     (10_089, DENIED),
     (10_090, NOTED),
+    (10_091, NOTED),
     (10_147, OVER),
     (10_148, OVER),
     (10_149, REFUSED),
     (10_167, NOTED),
     (10_168, DENIED),
+    // Live updates of a request ended: the data farm was lost, say.
+    (10_182, ENDED),
+    // Too many streams of single trades.
+    (10_190, LATER),
     // Another session of the same user took the market data.
     (10_197, LATER),
     (10_318, REFUSED),
     // The time in force was set by a preset: the order lives.
     (10_349, NOTED),
 ];
+
+/// Whether a refusal says that the broker is set to "Read-Only API": it then neither takes nor
+/// tells orders. The words are those of IB.
+pub fn is_read_only(code: i32, said: &str) -> bool {
+    code == 321 && said.to_ascii_lowercase().contains("read-only")
+}
+
+/// Whether a refused order had an id that was used before.
+pub fn is_used_id(code: i32) -> bool {
+    code == 103
+}
 
 /// The policy for a code.
 pub fn policy(code: i32) -> Policy {
@@ -169,6 +195,89 @@ mod tests {
     fn the_table_is_sorted_so_that_every_line_is_found() {
         assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
         assert!(TABLE.iter().all(|(code, line)| policy(*code) == *line));
+    }
+
+    /// What each code means, as the protocol's facts have it: of the order, of the stream, of the
+    /// connection, and how loudly it is told.
+    #[test]
+    fn every_code_that_is_known_of_tws_has_its_meaning() {
+        use OnConnection as C;
+        use OnOrder::{AlreadyOver, Nothing as Lives, Refused};
+        use OnStream::{Denied, Ended, Later, Nothing as GoesOn};
+        use ToOperator::{Note, Nothing as Quiet, Warning};
+        let expected = [
+            (0, Lives, GoesOn, C::Nothing, Note),
+            (100, Lives, Later, C::TooFast, Warning),
+            (101, Lives, Later, C::Nothing, Warning),
+            (103, Refused, Ended, C::Nothing, Warning),
+            (104, AlreadyOver, GoesOn, C::Nothing, Note),
+            (105, Refused, Ended, C::Nothing, Warning),
+            (110, Refused, Ended, C::Nothing, Warning),
+            (111, Refused, Ended, C::Nothing, Warning),
+            (135, AlreadyOver, GoesOn, C::Nothing, Note),
+            (161, AlreadyOver, GoesOn, C::Nothing, Note),
+            (162, Lives, Later, C::Nothing, Warning),
+            (165, Lives, GoesOn, C::Nothing, Note),
+            (200, Refused, Denied, C::Nothing, Warning),
+            (201, Refused, Ended, C::Nothing, Warning),
+            (202, Lives, GoesOn, C::Nothing, Quiet),
+            (203, Refused, Ended, C::Nothing, Warning),
+            (309, Lives, Later, C::Nothing, Warning),
+            (316, Lives, Ended, C::Nothing, Warning),
+            (317, Lives, GoesOn, C::Nothing, Note),
+            (321, Refused, Ended, C::Nothing, Warning),
+            (322, Refused, Ended, C::Nothing, Warning),
+            (326, Lives, GoesOn, C::Closing, Warning),
+            (327, Lives, GoesOn, C::Nothing, Warning),
+            (354, Lives, Denied, C::Nothing, Warning),
+            (366, Lives, GoesOn, C::Nothing, Quiet),
+            (387, Refused, Ended, C::Nothing, Warning),
+            (399, Lives, GoesOn, C::Nothing, Warning),
+            (404, Lives, GoesOn, C::Nothing, Warning),
+            (434, Refused, Ended, C::Nothing, Warning),
+            (435, Refused, Ended, C::Nothing, Warning),
+            (1100, Lives, GoesOn, C::Lost, Warning),
+            (1101, Lives, GoesOn, C::RestoredWithoutStreams, Note),
+            (1102, Lives, GoesOn, C::Restored, Note),
+            (1300, Lives, GoesOn, C::Closing, Warning),
+            (2100, Lives, GoesOn, C::Nothing, Warning),
+            (2103, Lives, GoesOn, C::DataInterrupted, Warning),
+            (2104, Lives, GoesOn, C::DataRestored, Quiet),
+            (2105, Lives, GoesOn, C::Nothing, Warning),
+            (2106, Lives, GoesOn, C::Nothing, Quiet),
+            (2107, Lives, GoesOn, C::Nothing, Quiet),
+            (2108, Lives, GoesOn, C::Nothing, Quiet),
+            (2110, Lives, GoesOn, C::Lost, Warning),
+            (2119, Lives, GoesOn, C::Nothing, Quiet),
+            (2157, Lives, GoesOn, C::Nothing, Warning),
+            (2158, Lives, GoesOn, C::Nothing, Quiet),
+            (10_089, Lives, Denied, C::Nothing, Warning),
+            (10_090, Lives, GoesOn, C::Nothing, Note),
+            (10_091, Lives, GoesOn, C::Nothing, Note),
+            (10_147, AlreadyOver, GoesOn, C::Nothing, Note),
+            (10_148, AlreadyOver, GoesOn, C::Nothing, Note),
+            (10_149, Refused, Ended, C::Nothing, Warning),
+            (10_167, Lives, GoesOn, C::Nothing, Note),
+            (10_168, Lives, Denied, C::Nothing, Warning),
+            (10_182, Lives, Ended, C::Nothing, Warning),
+            (10_190, Lives, Later, C::Nothing, Warning),
+            (10_197, Lives, Later, C::Nothing, Warning),
+            (10_318, Refused, Ended, C::Nothing, Warning),
+            (10_349, Lives, GoesOn, C::Nothing, Note),
+        ];
+        for (code, order, stream, connection, operator) in expected {
+            assert!(TABLE.iter().any(|(known, _)| *known == code), "{code} is not in the table");
+            assert_eq!(policy(code), Policy { order, stream, connection, operator }, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_read_only_api_is_told_by_its_words() {
+        let said = "Error validating request: cause - The API interface is currently in Read-Only \
+                    mode.";
+        assert!(is_read_only(321, said));
+        assert!(!is_read_only(321, "Error validating request: missing symbol"));
+        assert!(!is_read_only(201, said));
     }
 
     #[test]

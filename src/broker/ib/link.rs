@@ -121,21 +121,28 @@ impl Link {
     /// Runs until nobody commands any more.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>) {
         let mut failures: u32 = 0;
+        let mut lost = Lost("no connection yet".to_owned());
         loop {
-            let lost = match connect(&self.endpoint, self.bounds).await {
-                Ok(client) => {
-                    failures = 0;
-                    Box::pin(self.session(&client, &mut commands)).await
-                }
-                Err(lost) => {
-                    failures = failures.saturating_add(1);
-                    lost
-                }
+            let arrivals = self.mirror().arrivals;
+            let connected = tokio::select! {
+                connected = connect(&self.endpoint, self.bounds) => connected,
+                () = answer_without_session(&mut commands, &lost) => return,
+            };
+            let now_lost = match connected {
+                Ok(client) => Box::pin(self.session(&client, &mut commands)).await,
+                Err(lost) => lost,
             };
             if commands.is_closed() {
                 return;
             }
-            tracing::warn!(broker.address = %self.endpoint.address, "broker: {lost}");
+            // A broker that takes the connection and cannot be traded with, because its API is
+            // read-only, say, is asked less and less often, as one that is not there.
+            let arrived = self.mirror().arrivals > arrivals;
+            failures = if arrived { 0 } else { failures.saturating_add(1) };
+            if arrived || now_lost != lost {
+                tracing::warn!(broker.address = %self.endpoint.address, "broker: {now_lost}");
+            }
+            lost = now_lost;
             self.lose(&lost);
             let rest = self.rest_after(failures);
             let waited = timeout(rest, answer_without_session(&mut commands, &lost)).await;
@@ -178,7 +185,8 @@ pub async fn connect(endpoint: &Endpoint, bounds: Bounds) -> Result<Client, Lost
         // We connect again ourselves: what was missed must be asked for before anything is sent,
         // and a connection that comes back by itself does not say so in its streams.
         .max_reconnect_attempts(0)
-        .one_shot_timeout(bounds.answer);
+        // Each of our waits has its own bound; the crate's must not undercut the longest.
+        .one_shot_timeout(bounds.answer.max(super::bars::ANSWER));
     match timeout(bounds.connect, builder.connect()).await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(Lost(format!("no connection to {}: {error}", endpoint.address))),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::broker::BrokerEvent;
+use crate::market::clock::Stopwatch;
 use crate::market::{
     ConId, FutureContract, Instrument, OptionContract, SecurityKind, Symbol, Timestamp, Usd,
 };
@@ -31,13 +32,22 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Mirror {
     pub standing: Standing,
+    /// How often the broker has been reached and all that it did meanwhile asked for.
+    pub arrivals: u64,
     pub book: Book,
+    /// Orders that worked before the connection was lost and that the broker has shown neither
+    /// among the open nor among the ended ones since; since when.
+    pub missing: BTreeMap<i32, Stopwatch>,
     pub account: Option<AccountSnapshot>,
     pub positions: Vec<BrokerPosition>,
     /// How many executions had been heard of when account and positions were last read.
     pub read_after: Option<usize>,
     pub listing: Listing,
     pub ticks: BTreeMap<ConId, Ticks>,
+    /// Contracts that had a tick since the desk looked last.
+    pub ticked: BTreeSet<ConId>,
+    /// Contracts whose lines are kept while nothing ends them, as of the last look.
+    pub staying: BTreeSet<ConId>,
     pub bars: Bars,
     /// Options whose quotes the desk asks for.
     pub watched: BTreeMap<Symbol, Vec<ConId>>,
@@ -95,12 +105,16 @@ impl Mirror {
         }
         Self {
             standing: Standing::Starting("no connection yet".to_owned()),
+            arrivals: 0,
             book: Book::default(),
+            missing: BTreeMap::new(),
             account: None,
             positions: Vec::new(),
             read_after: None,
             listing,
             ticks: BTreeMap::new(),
+            ticked: BTreeSet::new(),
+            staying: BTreeSet::new(),
             bars: Bars::default(),
             watched: BTreeMap::new(),
             epoch: 0,

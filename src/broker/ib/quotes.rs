@@ -94,12 +94,14 @@ impl Ticks {
         if values.field != TickType::ModelOption {
             return;
         }
+        // The crate takes IB's -1 and -2 for none; what is no number is none too.
+        let known = |value: Option<f64>| value.filter(|value| value.is_finite());
         self.vendor = VendorGreeks {
-            vol: values.implied_volatility,
-            delta: values.delta,
-            gamma: values.gamma,
-            theta: values.theta,
-            vega: values.vega,
+            vol: known(values.implied_volatility),
+            delta: known(values.delta),
+            gamma: known(values.gamma),
+            theta: known(values.theta),
+            vega: known(values.vega),
         };
         self.heard.model = true;
         self.received_at = Some(at);

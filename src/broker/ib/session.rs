@@ -18,7 +18,7 @@ use crate::market::{ConId, Usd};
 use crate::structures::{AccountSnapshot, BrokerPosition};
 
 use super::book::Heard;
-use super::codes::{OnConnection, OnOrder, OnStream, ToOperator, policy};
+use super::codes::{OnConnection, OnOrder, ToOperator, is_read_only, policy};
 use super::link::{Command, Link, Lost};
 use super::mirror::Standing;
 use super::pacing::Priority;
@@ -31,8 +31,12 @@ const READINGS: usize = 5;
 /// marks move it too.
 const READ_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(60);
 
-/// A broker that is set to read only does not tell them, and does not say why in the stream.
+/// A broker that is set to read only does not tell them, and may not say why.
 const OPEN_ORDERS: &str = "open orders (is \"Read-Only API\" ticked?)";
+
+/// What the operator is told where it does.
+pub const READ_ONLY: &str = "the broker is set to \"Read-Only API\" and neither takes nor tells \
+                             orders: untick it in Configure > Settings > API > Settings";
 
 /// The stream of everything that happens to orders.
 pub type Updates = Subscription<OrderUpdate>;
@@ -107,10 +111,21 @@ impl Link {
         updates: &mut Updates,
         (notices, commands): (&mut NoticeStream, &mut mpsc::Receiver<Command>),
     ) -> Stage {
-        if let Err(lost) = self.catch_up(client, updates).await {
+        let mut early = Vec::new();
+        let caught_up = tokio::select! {
+            biased;
+            lost = read_only(notices, &mut early) => Err(lost),
+            caught_up = self.catch_up(client, updates) => caught_up,
+        };
+        if let Err(lost) = caught_up {
             return Stage::Lost(lost);
         }
         self.arrive();
+        for notice in early {
+            if let Some(stage) = self.take_notice(&notice) {
+                return stage;
+            }
+        }
         tokio::select! {
             lost = self.trade(client, updates, commands) => Stage::Lost(lost),
             stage = self.listen(notices) => stage,
@@ -123,6 +138,7 @@ impl Link {
     fn arrive(&self) {
         let until = self.clock.now();
         let mut mirror = self.mirror();
+        mirror.arrivals += 1;
         let before = std::mem::replace(&mut mirror.standing, Standing::Connected);
         if let Standing::Away(from, reason) = before {
             mirror.sealed.push(BrokerEvent::Gap(Gap { from, until, reason }));
@@ -132,8 +148,9 @@ impl Link {
     /// Open orders, executions and the account: all that may have happened unseen, before anything
     /// is sent.
     async fn catch_up(&self, client: &Client, updates: &mut Updates) -> Result<(), Lost> {
-        self.ask_open_orders(client).await?;
+        let missing = self.ask_open_orders(client).await?;
         self.ask_executions(client).await?;
+        self.ask_what_ended(client, missing).await?;
         self.read(client, updates).await?;
         self.seal();
         Ok(())
@@ -384,40 +401,56 @@ impl Link {
     /// What the broker says of itself.
     async fn listen(&self, notices: &mut NoticeStream) -> Stage {
         while let Some(notice) = notices.next().await {
-            let line = policy(notice.code);
-            let said = &notice.message;
-            match line.operator {
-                ToOperator::Nothing => tracing::debug!(broker.code = notice.code, "{said}"),
-                ToOperator::Note => tracing::info!(broker.code = notice.code, "{said}"),
-                ToOperator::Warning => tracing::warn!(broker.code = notice.code, "{said}"),
-            }
-            if line.stream == OnStream::Later {
-                self.pacer.offended();
-            }
-            match line.connection {
-                OnConnection::Lost => {
-                    self.lose(&Lost(said.clone()));
-                }
-                OnConnection::RestoredWithoutStreams => {
-                    self.mirror().epoch += 1;
-                    return Stage::Restored;
-                }
-                OnConnection::Restored => return Stage::Restored,
-                OnConnection::Closing => return Stage::Lost(Lost(said.clone())),
-                OnConnection::Nothing
-                | OnConnection::DataInterrupted
-                | OnConnection::DataRestored => {}
+            if let Some(stage) = self.take_notice(&notice) {
+                return stage;
             }
         }
         Stage::Lost(Lost("the connection is closed".to_owned()))
     }
 
-    /// A socket that is half open says nothing: it is asked.
+    /// One message of the broker's on itself; what it ends, where it ends something.
+    fn take_notice(&self, notice: &Notice) -> Option<Stage> {
+        let line = policy(notice.code);
+        let said = &notice.message;
+        match line.operator {
+            ToOperator::Nothing => tracing::debug!(broker.code = notice.code, "{said}"),
+            ToOperator::Note => tracing::info!(broker.code = notice.code, "{said}"),
+            ToOperator::Warning => tracing::warn!(broker.code = notice.code, "{said}"),
+        }
+        match line.connection {
+            OnConnection::Lost => {
+                self.lose(&Lost(said.clone()));
+                None
+            }
+            OnConnection::RestoredWithoutStreams => {
+                self.mirror().epoch += 1;
+                Some(Stage::Restored)
+            }
+            OnConnection::Restored => Some(Stage::Restored),
+            OnConnection::Closing => Some(Stage::Lost(Lost(said.clone()))),
+            OnConnection::TooFast => {
+                self.pacer.offended();
+                None
+            }
+            OnConnection::Nothing | OnConnection::DataInterrupted | OnConnection::DataRestored => {
+                None
+            }
+        }
+    }
+
+    /// A socket that is half open says nothing: it is asked. A refusal is an answer too: a message
+    /// too many, and the crate ends whatever waits for one.
     async fn beat(&self, client: &Client) -> Lost {
         loop {
             tokio::time::sleep(self.bounds.heartbeat).await;
             self.pacer.leave(Priority::Orders).await;
-            if let Err(lost) = self.bounded("a heartbeat", client.server_time()).await {
+            let told = async {
+                match client.server_time().await {
+                    Ok(_) | Err(ibapi::Error::Notice(_)) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            };
+            if let Err(lost) = self.bounded("a heartbeat", told).await {
                 return lost;
             }
         }
@@ -438,6 +471,17 @@ impl Link {
             ))),
         }
     }
+}
+
+/// Ends once the broker says that it is read-only; what else it says meanwhile is kept.
+async fn read_only(notices: &mut NoticeStream, early: &mut Vec<Notice>) -> Lost {
+    while let Some(notice) = notices.next().await {
+        if is_read_only(notice.code, &notice.message) {
+            return Lost(READ_ONLY.to_owned());
+        }
+        early.push(notice);
+    }
+    Lost("the connection is closed".to_owned())
 }
 
 /// What became of an order that was looked up.

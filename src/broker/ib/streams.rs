@@ -28,6 +28,9 @@ const GLANCE: Duration = Duration::from_secs(3);
 /// A line that has been silent for so long, on the desk's clock, is opened anew: a market that
 /// stands still answers with its standing quote, one that is broken does not.
 const SILENCE: TimeDelta = TimeDelta::seconds(120);
+/// How long no line is opened after the broker has said that there are too many, or that another
+/// session has the data.
+const REFUSED_REST: Duration = Duration::from_secs(1);
 /// Lines opened at one look.
 const OPENED_AT_ONCE: usize = 10;
 /// Open interest of calls and puts.
@@ -46,8 +49,8 @@ enum Left {
     /// It brought what it was opened for, or its time was over.
     Done,
     Denied(String),
-    /// Too many lines or messages: nothing new for a moment.
-    Later,
+    /// Too many lines or messages, or somebody else has them: nothing new for a moment.
+    Later(String),
     Lost(Lost),
 }
 
@@ -60,11 +63,15 @@ impl Link {
     pub async fn quote(&self, client: &Client) -> Lost {
         let mut lines = FuturesUnordered::new();
         let mut held: BTreeSet<ConId> = BTreeSet::new();
+        let mut refused: Option<Stopwatch> = None;
         loop {
             if let Err(lost) = self.look_listing_up(client).await {
                 return lost;
             }
-            for (conid, tenure) in self.to_open(&held) {
+            // The lines that there are go on while no new ones are opened.
+            let rests = refused.as_ref().is_some_and(|since| since.elapsed() < REFUSED_REST);
+            let wanted = if rests { Vec::new() } else { self.to_open(&held) };
+            for (conid, tenure) in wanted {
                 held.insert(conid);
                 lines.push(async move { (conid, self.line(client, conid, tenure).await) });
             }
@@ -77,9 +84,15 @@ impl Link {
                         match left {
                             Left::Done => {}
                             Left::Denied(why) => {
+                                tracing::warn!("no quotes of contract {conid}: {why}");
                                 self.mirror().denied.insert(conid, why);
                             }
-                            Left::Later => tokio::time::sleep(LOOK * 5).await,
+                            Left::Later(why) => {
+                                if !rests {
+                                    tracing::warn!("no quotes for a while: {why}");
+                                }
+                                refused = Some(Stopwatch::start());
+                            }
                             Left::Lost(lost) => return lost,
                         }
                     }
@@ -91,11 +104,15 @@ impl Link {
 
     /// Contracts whose lines are to be opened now.
     fn to_open(&self, held: &BTreeSet<ConId>) -> Vec<(ConId, Tenure)> {
-        let mirror = self.mirror();
+        let mut mirror = self.mirror();
         let (pinned, rotating) = (mirror.pinned(), mirror.rotating());
         let room = self.universe.lines.saturating_sub(held.len());
         let all_fit = pinned.len() + rotating.len() <= self.universe.lines;
         let turn = if all_fit { Tenure::Stays } else { Tenure::Glance };
+        mirror.staying = pinned.iter().copied().collect();
+        if all_fit {
+            mirror.staying.extend(&rotating);
+        }
         let pinned = pinned.into_iter().map(|conid| (conid, Tenure::Stays));
         let rotating = rotating.into_iter().map(|conid| (conid, turn));
         pinned
@@ -108,12 +125,7 @@ impl Link {
     /// Whether an open line is still wanted for good.
     fn stays(&self, conid: ConId, epoch: u64) -> bool {
         let mirror = self.mirror();
-        if mirror.epoch != epoch {
-            return false;
-        }
-        let (pinned, rotating) = (mirror.pinned(), mirror.rotating());
-        pinned.contains(&conid)
-            || (pinned.len() + rotating.len() <= self.universe.lines && rotating.contains(&conid))
+        mirror.epoch == epoch && mirror.staying.contains(&conid)
     }
 
     /// One market data line, from its opening to its end.
@@ -151,17 +163,24 @@ impl Link {
                 (Ok(Some(Ok(SubscriptionItem::Data(tick)))), _) => {
                     let now = self.clock.now();
                     let mut mirror = self.mirror();
+                    mirror.ticked.insert(conid);
                     let ticks = mirror.ticks.entry(conid).or_default();
                     ticks.take(&tick, now);
                     if tenure == Tenure::Glance && ticks.is_complete(kind) {
                         break Left::Done;
                     }
                 }
-                (Ok(Some(Ok(SubscriptionItem::Notice(_)))), _) => {}
+                // The crate lets a line go on of which IB says that it brings nothing.
+                (Ok(Some(Ok(SubscriptionItem::Notice(notice)))), _) => {
+                    if policy(notice.code).stream == OnStream::Denied {
+                        break Left::Denied(format!("{} {}", notice.code, notice.message));
+                    }
+                }
                 (Ok(Some(Err(ibapi::Error::Notice(notice)))), _) => {
+                    let said = format!("{} {}", notice.code, notice.message);
                     break match policy(notice.code).stream {
-                        OnStream::Denied => Left::Denied(notice.message),
-                        OnStream::Later => Left::Later,
+                        OnStream::Denied => Left::Denied(said),
+                        OnStream::Later => Left::Later(said),
                         OnStream::Nothing | OnStream::Ended => Left::Done,
                     };
                 }
@@ -206,7 +225,10 @@ impl Link {
             }
             self.mirror().listing.options_of = Some(today);
         }
-        self.mirror().listing.of = Some(today);
+        let mut mirror = self.mirror();
+        mirror.listing.of = Some(today);
+        // What was denied may have been subscribed to since.
+        mirror.denied.clear();
         Ok(())
     }
 

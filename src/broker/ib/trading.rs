@@ -17,12 +17,12 @@ use crate::market::clock::Stopwatch;
 use crate::market::{ConId, Instrument, Price, Symbol, Usd};
 use crate::structures::{OrderRef, OrderRequest, OrderType, Reject, WhatIf};
 
-use super::codes::{OnOrder, policy};
+use super::codes::{OnOrder, is_read_only, is_used_id, policy};
 use super::contracts;
 use super::link::{Command, Link, Lost, NOT_CONNECTED};
 use super::mirror::Standing;
 use super::pacing::Priority;
-use super::session::{Alive, Updates};
+use super::session::{Alive, READ_ONLY, Updates};
 
 /// What is owed longer than this is asked for.
 const OWED_WITHIN: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ impl Link {
         } else if self.mirror().book.is_owed() {
             self.ask_executions(client).await?;
         }
-        Ok(())
+        self.look_for_missing(client).await
     }
 
     /// An answer that nobody waits for any more is dropped with its sender.
@@ -276,6 +276,18 @@ impl Link {
     /// A refusal is believed when the open orders do not hold the order.
     async fn refused(&self, client: &Client, order_id: i32, reject: Reject) -> BrokerError {
         let is_new = self.mirror().book.perm_id(order_id).is_none();
+        if is_new && is_read_only(reject.code, &reject.reason) {
+            // It tells no open orders either, so there is nothing to ask.
+            self.mirror().book.forget(order_id);
+            return Reject { reason: READ_ONLY.to_owned(), ..reject }.into();
+        }
+        if is_new && is_used_id(reject.code) {
+            // The next order takes an id that the broker names; this one is not sent again.
+            let next = timeout(self.bounds.answer, client.next_valid_order_id()).await;
+            if !matches!(next, Ok(Ok(_))) {
+                tracing::warn!("the broker names no next order id after refusing {order_id}");
+            }
+        }
         match self.ask_open_orders(client).await {
             Err(lost) => lost.into(),
             Ok(missing) if is_new && missing.contains(&order_id) => {

@@ -55,6 +55,10 @@ impl MarketSource for RecordedMarket {
         self.measure_to(self.now - TimeDelta::microseconds(1));
     }
 
+    fn over_at(&self) -> Option<Timestamp> {
+        Some(self.over_at)
+    }
+
     fn underlyings(&self) -> Vec<Instrument> {
         self.underlyings.values().cloned().collect()
     }

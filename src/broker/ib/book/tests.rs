@@ -113,6 +113,45 @@ fn a_fill_is_told_after_all_its_executions_and_their_commissions() {
     assert!(!book.is_owed() && book.open_orders().is_empty());
 }
 
+/// The order as the broker lists it among the ended ones, where its own id is gone.
+fn completed(permanent: i64) -> OrderData {
+    OrderData {
+        order_id: -1,
+        order: Order { perm_id: permanent, order_ref: order_ref().to_string(), ..Order::default() },
+        ..OrderData::default()
+    }
+}
+
+#[test]
+fn an_order_that_filled_before_it_was_acknowledged_is_told_once_its_executions_have_come() {
+    let mut book = sent();
+    book.hear_execution(&execution(11, 1, 3.0), now());
+    book.hear_commission(&commission(11, 1), now());
+    assert_eq!(book.perm_id(ORDER), Some(PERM), "the execution names it");
+    book.hear_completed(&completed(PERM), (BrokerStatus::Filled, "Filled"), now());
+    assert_eq!(states(&book.take_events()), []);
+    assert!(book.is_owed());
+    book.hear_execution(&execution(12, 1, 6.0), now());
+    book.hear_commission(&commission(12, 1), now());
+    assert_eq!(states(&book.take_events()), [(BrokerStatus::Filled, 3)]);
+}
+
+#[test]
+fn an_order_that_ended_unseen_ends_as_the_broker_lists_it_with_what_was_filled() {
+    let mut book = sent();
+    book.hear_completed(&completed(PERM), (BrokerStatus::Cancelled, "Cancelled"), now());
+    assert_eq!(states(&book.take_events()), [(BrokerStatus::Cancelled, 0)]);
+    let mut book = sent();
+    for (conid, shares) in [(11, 1.0), (12, 2.0)] {
+        book.hear_execution(&execution(conid, 1, shares), now());
+        book.hear_commission(&commission(conid, 1), now());
+    }
+    book.hear_completed(&completed(PERM), (BrokerStatus::Cancelled, "Cancelled"), now());
+    assert_eq!(states(&book.take_events()), [(BrokerStatus::Cancelled, 1)]);
+    book.hear_completed(&completed(PERM), (BrokerStatus::Filled, "Filled"), now());
+    assert!(book.take_events().is_empty(), "over is over");
+}
+
 #[test]
 fn an_order_of_which_nothing_is_told_is_doubtful_until_it_is_looked_for() {
     let mut book = sent();
