@@ -101,6 +101,7 @@ fn execution() -> Event {
         cumulative: 1.into(),
         average_price: 12.34,
         order_ref: "0123456789abcdef.open.0".to_owned(),
+        liquidation: false,
     };
     let (contract, execution) = (Box::new(contract()), Box::new(execution));
     Event::Execution { req_id: -1, contract, execution }

@@ -28,6 +28,8 @@ const EXPIRED_FOR: Days = Days::new(30);
 pub struct Memory {
     pub delivered: Delivered,
     pub described: BTreeSet<ConId>,
+    /// Ids of executions in silver.
+    pub executed: BTreeSet<String>,
 }
 
 impl Memory {
@@ -35,7 +37,16 @@ impl Memory {
         let sql = "select distinct conid from bronze.contracts";
         let rows = query(lake, None, sql).await?;
         let described: Result<_, _> = rows.iter().map(|row| row.int("conid").map(ConId)).collect();
-        Ok(Self { delivered: delivered_bars(lake).await?, described: described? })
+        // What bronze holds and silver does not is told again, and must reach silver.
+        let sql = "select distinct exec_id from silver.fills";
+        let rows = query(lake, None, sql).await?;
+        let executed: Result<_, _> =
+            rows.iter().map(|row| row.text("exec_id").map(str::to_owned)).collect();
+        Ok(Self {
+            delivered: delivered_bars(lake).await?,
+            described: described?,
+            executed: executed?,
+        })
     }
 }
 

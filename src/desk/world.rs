@@ -149,14 +149,6 @@ impl<B: Broker + Feed + 'static> World<B> {
         let sequence = shared(sequence);
         let flusher = Flusher::new(handle.clone(), numbering);
         let chains_taken_at = Rc::new(Cell::new(None));
-        let trader = shared(Trader::new(TraderParts {
-            broker: Rc::clone(&broker),
-            journal: Rc::clone(&journal),
-            sequence: Rc::clone(&sequence),
-            calendar: Arc::clone(&calendar),
-            flusher: flusher.clone(),
-            settings: trade_settings(&plans, (opening_cash, pace))?,
-        })?);
         for spec in live.stored()? {
             runtime.block_on(lake.create(&spec))?;
         }
@@ -165,6 +157,15 @@ impl<B: Broker + Feed + 'static> World<B> {
             // Whatever a demo has written, or a job by hand, is of a market begun anew.
             Pace::Virtual | Pace::ByHand => Memory::default(),
         };
+        let trader = shared(Trader::new(TraderParts {
+            broker: Rc::clone(&broker),
+            journal: Rc::clone(&journal),
+            sequence: Rc::clone(&sequence),
+            calendar: Arc::clone(&calendar),
+            flusher: flusher.clone(),
+            settings: trade_settings(&plans, (opening_cash, pace))?,
+            stored: memory.executed.clone(),
+        })?);
         let steps = StepParts {
             plans: &plans,
             files: &files,
