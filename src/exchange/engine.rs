@@ -205,6 +205,11 @@ impl Exchange {
         self.source.take_rows()
     }
 
+    /// The last session of the stock exchange that has closed since the exchange began.
+    pub fn closed_session(&self) -> Option<NaiveDate> {
+        self.closed_session
+    }
+
     /// The market, for feeds.
     pub fn source(&self) -> &dyn MarketSource {
         &*self.source
