@@ -36,7 +36,10 @@ mod held_laws;
 mod held_tests;
 mod history;
 mod history_pacing;
+mod hours;
 mod house;
+#[cfg(test)]
+mod house_tests;
 mod intraday;
 mod keeping;
 mod listing;

@@ -210,6 +210,11 @@ impl Exchange {
         self.closed_session
     }
 
+    /// When its venues trade.
+    pub fn calendar(&self) -> &Calendar {
+        self.timetable.calendar()
+    }
+
     /// The market, for feeds.
     pub fn source(&self) -> &dyn MarketSource {
         &*self.source

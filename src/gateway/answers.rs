@@ -17,7 +17,8 @@ impl House {
             return;
         }
         for instrument in found {
-            let details = Box::new(details(self.exchange.source(), &instrument));
+            let mut details = Box::new(details(self.exchange.source(), &instrument));
+            (details.trading_hours, details.liquid_hours) = self.hours(&instrument);
             self.send(seat, Event::ContractDetails { req_id, details });
         }
         self.send(seat, Event::ContractDetailsEnd { req_id });

@@ -20,6 +20,11 @@ pub enum DataEvent {
         req_id: i32,
         bar: HistoricalBar,
     },
+    /// In New York's time.
+    Schedule {
+        req_id: i32,
+        schedule: Box<Schedule>,
+    },
     HeadTimestamp {
         req_id: i32,
         at: String,
@@ -52,6 +57,22 @@ pub enum DataEvent {
     NewsProviders,
     /// None.
     DepthExchanges,
+}
+
+/// Sessions of a stretch of the past; instants are `20260302-09:30:00`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    pub start: String,
+    pub end: String,
+    pub sessions: Vec<ScheduledSession>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledSession {
+    pub start: String,
+    pub end: String,
+    /// `20260302`.
+    pub day: String,
 }
 
 /// What a symbol stands for.

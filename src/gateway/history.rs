@@ -55,6 +55,9 @@ struct Asked {
 
 impl House {
     pub(super) fn history(&mut self, seat: SeatId, req_id: i32, wanted: &HistoryRequest) {
+        if wanted.what_to_show == "SCHEDULE" {
+            return self.schedule(seat, req_id, wanted);
+        }
         match self.bars(wanted) {
             Ok(Answer { bars, start, end, growing }) => {
                 let (first, last) = (start.clone(), end.clone());
@@ -134,12 +137,9 @@ impl House {
         let shown = wanted.what_to_show.as_str();
         let is_known = Prices::parse(shown).is_some()
             || matches!(shown, "OPTION_IMPLIED_VOLATILITY" | "HISTORICAL_VOLATILITY")
-            || matches!(shown, "ADJUSTED_LAST" | "SCHEDULE" | "FEE_RATE" | "AGGTRADES");
+            || matches!(shown, "ADJUSTED_LAST" | "FEE_RATE" | "AGGTRADES");
         if !is_known {
             return Err(invalid(format!("Unknown what to show: `{shown}`")));
-        }
-        if shown == "SCHEDULE" {
-            return Err(invalid("this gateway does not simulate schedules".to_owned()));
         }
         let end = match wanted.end.as_str() {
             "" => self.now(),
@@ -347,7 +347,7 @@ fn joined(
 
 /// The instant of `20260302 16:00:00 US/Eastern`, the same without a zone in New York,
 /// `20260302-21:00:00` in UTC, or the end of `20260302`.
-fn end_of(text: &str) -> Option<Timestamp> {
+pub(super) fn end_of(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(utc) = NaiveDateTime::parse_from_str(text, "%Y%m%d-%H:%M:%S") {
         return Some(utc.and_utc());

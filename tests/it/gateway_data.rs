@@ -134,6 +134,7 @@ async fn generic_ticks_bring_what_the_market_knows() {
     let mut ticks = std::pin::pin!(line);
     while !wanted.is_empty() {
         let tick = timeout(BOUND, ticks.next()).await.unwrap().unwrap().unwrap();
+        #[expect(clippy::wildcard_enum_match_arm, reason = "ticks of other kinds")]
         let (kind, value) = match tick {
             TickTypes::Generic(tick) => (tick.tick_type, tick.value),
             TickTypes::Price(tick) => (tick.tick_type, tick.price),
@@ -261,6 +262,14 @@ async fn symbols_and_market_rules_are_found() {
     let steps: Vec<(f64, f64)> =
         rule.price_increments.iter().map(|step| (step.low_edge, step.increment)).collect();
     assert_eq!(steps, [(0.0, 0.01)]);
+    let hours = &details[0].liquid_hours;
+    assert_eq!(hours[0], "20260302:0930-20260302:1615", "{hours:?}");
+    assert!(hours.contains(&"20260307:CLOSED".to_owned()), "{hours:?}");
+    let spy = Contract::stock("SPY").build();
+    let schedule = client.historical_schedules(&spy, 5.days()).fetch();
+    let schedule = timeout(BOUND, schedule).await.unwrap().unwrap();
+    assert_eq!(schedule.sessions.len(), 5);
+    assert_eq!(schedule.sessions[4].reference.to_string(), "2026-03-02");
     assert_eq!(client.family_codes().await.unwrap()[0].account_id, "DU0000001");
     assert!(client.user_info().await.is_ok());
 }

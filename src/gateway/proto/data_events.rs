@@ -1,6 +1,6 @@
 //! Events of data and the account into protobuf.
 
-use super::super::data_event::{DataEvent, FiveSeconds, SymbolSample};
+use super::super::data_event::{DataEvent, FiveSeconds, Schedule, SymbolSample};
 use super::super::event::Position;
 use super::events::{bar_from, body, numbered};
 use super::{contract_from, schema, some};
@@ -27,6 +27,7 @@ pub fn encode(event: &DataEvent) -> Vec<u8> {
                 historical_data_bar: Some(bar_from(bar)),
             },
         ),
+        DataEvent::Schedule { req_id, schedule } => body(106, &schedule_from(*req_id, schedule)),
         DataEvent::HeadTimestamp { req_id, at } => {
             body(88, &schema::NumberedText { req_id: Some(*req_id), text: some(at) })
         }
@@ -66,6 +67,21 @@ pub fn encode(event: &DataEvent) -> Vec<u8> {
         DataEvent::UserInfo { req_id } => numbered(107, *req_id),
         DataEvent::NewsProviders => body(85, &schema::Empty {}),
         DataEvent::DepthExchanges => body(80, &schema::Empty {}),
+    }
+}
+
+fn schedule_from(req_id: i32, schedule: &Schedule) -> schema::HistoricalSchedule {
+    let sessions = schedule.sessions.iter().map(|session| schema::HistoricalSession {
+        start_date_time: some(&session.start),
+        end_date_time: some(&session.end),
+        ref_date: some(&session.day),
+    });
+    schema::HistoricalSchedule {
+        req_id: Some(req_id),
+        start_date_time: some(&schedule.start),
+        end_date_time: some(&schedule.end),
+        time_zone: some("US/Eastern"),
+        historical_sessions: sessions.collect(),
     }
 }
 

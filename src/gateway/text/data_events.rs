@@ -12,6 +12,15 @@ pub fn encode(event: &DataEvent) -> Line {
         }
         DataEvent::RealTimeBar { req_id, bar } => real_time_bar(*req_id, bar),
         DataEvent::HistoryUpdate { req_id, bar } => history_update(*req_id, bar),
+        DataEvent::Schedule { req_id, schedule } => schedule.sessions.iter().fold(
+            Line::of(106)
+                .add(req_id)
+                .add(&schedule.start)
+                .add(&schedule.end)
+                .add("US/Eastern")
+                .add(schedule.sessions.len()),
+            |line, one| line.add(&one.start).add(&one.end).add(&one.day),
+        ),
         DataEvent::HeadTimestamp { req_id, at } => Line::of(88).add(req_id).add(at),
         DataEvent::SymbolSamples { req_id, found } => {
             found.iter().fold(Line::of(79).add(req_id).add(found.len()), sample_fields)
