@@ -56,7 +56,7 @@ impl House {
     }
 
     fn calculated(&self, known: Known, wanted: &Calculation) -> Result<Computation, (i32, String)> {
-        let Instrument::Option(option) = self.quoted(&wanted.contract)? else {
+        let Instrument::Option(option) = self.one_contract(&wanted.contract)? else {
             return Err(invalid("the contract is no option"));
         };
         let name = match known {

@@ -24,6 +24,8 @@ use super::words::WireContract;
 
 /// What IB says where it has no bars.
 const NOTHING: &str = "Historical Market Data Service error message:HMDS query returned no data";
+const NO_PERMISSIONS: &str = "Historical Market Data Service error message:No market data \
+                              permissions for this contract";
 /// What it says of bars that are too short for their span.
 const TOO_LONG: &str = "Historical Market Data Service error message:Time length exceed max.";
 /// What is said of one history too many that is kept up to date: the text is this gateway's own.
@@ -87,17 +89,23 @@ impl House {
         let asked = self.understood(wanted)?;
         let symbol = barred(self.exchange.source(), &wanted.contract);
         let one = <[Instrument; 1]>::try_from(find(self.exchange.source(), &wanted.contract));
-        let instrument = one.ok().map(|[instrument]| instrument);
+        let instrument = one
+            .ok()
+            .map(|[instrument]| instrument)
+            .or_else(|| front(self.exchange.source(), &wanted.contract));
         if symbol.is_none() && instrument.is_none() {
             let said = "No security definition has been found for the request";
             return Err((200, said.to_owned()));
         }
-        if let Some(instrument) = &instrument
-            && self.rules.entitled.of(instrument) == Entitlement::None
-        {
-            let said = "Historical Market Data Service error message:No market data permissions \
-                        for this contract";
-            return Err((162, said.to_owned()));
+        let seen = instrument.as_ref().map(|instrument| self.rules.entitled.of(instrument));
+        let is_seen = match seen {
+            Some(Entitlement::None) => false,
+            // What goes on is live.
+            Some(Entitlement::Delayed) => !wanted.keep_up_to_date,
+            Some(Entitlement::Live) | None => true,
+        };
+        if !is_seen {
+            return Err((162, NO_PERMISSIONS.to_owned()));
         }
         if let BarSize::Seconds(..=COUNTED_UP_TO) = asked.size
             && self.rules.history == HistoryPacing::OfIb
@@ -289,18 +297,24 @@ fn written(at: Timestamp) -> String {
 /// Whose bars answer for a contract: an ETF's or an index's own, and of a future its root's, which
 /// run on through the expiries.
 fn barred(source: &dyn MarketSource, wanted: &WireContract) -> Option<Symbol> {
-    let mut rest = wanted.clone();
     if wanted.security_type == "CONTFUT" {
-        "FUT".clone_into(&mut rest.security_type);
-        let first = find(source, &rest).into_iter().next()?;
-        return Some(first.symbol().clone());
+        return front(source, wanted).map(|first| first.symbol().clone());
     }
-    match find(source, &rest).as_slice() {
+    match find(source, wanted).as_slice() {
         [one @ (Instrument::Stock(_) | Instrument::Index(_) | Instrument::Future(_))] => {
             Some(one.symbol().clone())
         }
         _ => None,
     }
+}
+
+/// The first contract of a continuous future.
+fn front(source: &dyn MarketSource, wanted: &WireContract) -> Option<Instrument> {
+    if wanted.security_type != "CONTFUT" {
+        return None;
+    }
+    let listed = WireContract { security_type: "FUT".to_owned(), ..wanted.clone() };
+    find(source, &listed).into_iter().next()
 }
 
 /// The 30-day implied volatility of the session, a fraction: the market keeps one a day.

@@ -56,7 +56,7 @@ impl House {
     fn scheduled(&self, wanted: &HistoryRequest) -> Result<Schedule, (i32, String)> {
         let invalid =
             |cause: String| (321, format!("Error validating request.-'bW' : cause - {cause}"));
-        let instrument = self.quoted(&wanted.contract)?;
+        let instrument = self.one_contract(&wanted.contract)?;
         if BarSize::parse(&wanted.bar_size).map_err(invalid)? != BarSize::Day {
             return Err(invalid("a schedule is asked for with 1 day bars".to_owned()));
         }

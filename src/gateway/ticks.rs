@@ -108,16 +108,20 @@ impl House {
         Ok((line, notices))
     }
 
-    /// The one contract that a description fits, where its data can be had at all.
+    /// The one contract that a description fits, while its data can be had.
     pub(super) fn quoted(&self, wanted: &WireContract) -> Result<Instrument, (i32, String)> {
-        let Ok([instrument]) = <[Instrument; 1]>::try_from(find(self.exchange.source(), wanted))
-        else {
-            let said = "No security definition has been found for the request";
-            return Err((200, said.to_owned()));
-        };
         if self.faults.contains(&Fault::CompetingSession) {
             return Err((COMPETING.0, COMPETING.1.to_owned()));
         }
+        self.one_contract(wanted)
+    }
+
+    /// The one contract that a description fits.
+    pub(super) fn one_contract(&self, wanted: &WireContract) -> Result<Instrument, (i32, String)> {
+        let found = <[Instrument; 1]>::try_from(find(self.exchange.source(), wanted));
+        let [instrument] = found.map_err(|_| {
+            (200, "No security definition has been found for the request".to_owned())
+        })?;
         Ok(instrument)
     }
 

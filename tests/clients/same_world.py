@@ -74,6 +74,8 @@ def data(lib, ib, spy, put, quote):
     assert (step.lowEdge, step.increment) == (0, 0.01), step
     head = ib.reqHeadTimeStamp(spy, "TRADES", True, 1)
     assert head.year == 2025, head
+    schedule = ib.reqHistoricalSchedule(spy, 5)
+    assert len(schedule.sessions) == 5 and schedule.timeZone == "US/Eastern", schedule
     asked = {"durationStr": "1 D", "barSizeSetting": "5 mins", "useRTH": True}
     for what in ["TRADES", "MIDPOINT", "BID_ASK"]:
         bars = ib.reqHistoricalData(spy, endDateTime="", whatToShow=what, formatDate=1, **asked)
