@@ -55,7 +55,7 @@ enum Command {
     /// A decision, order or refusal with everything behind it.
     Explain(explain::Typed),
     /// A paper gateway for any TWS API client, over a synthetic market.
-    Gateway(gateway::Typed),
+    Gateway(Box<gateway::Typed>),
     /// Cash that moved at the broker by itself: name it, so that it can be booked.
     Confirm(confirm::Typed),
     /// Settings, files, calendar, reference data, broker and lake: each OK or what to do.

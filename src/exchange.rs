@@ -55,7 +55,7 @@ pub use recorded::{
 };
 pub use source::{
     Certainty, DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource,
-    PriceBasis, RateRow, SettlementValue,
+    PastQuote, PastSpan, PriceBasis, RateRow, SettlementValue,
 };
 pub use state::ExchangeState;
 pub use synthetic::{

@@ -8,13 +8,26 @@
 //! What is assumed of TWS and was not observed says so where it stands.
 
 mod answers;
+mod bar_sizes;
+mod calculations;
 mod changing;
+mod closes;
 mod codec;
 mod compare;
+mod data;
+mod data_event;
+mod data_request;
+#[cfg(test)]
+mod data_tests;
 mod ending;
+mod entitlement;
 mod event;
 mod faults;
+mod feeds;
+mod five_seconds;
 mod frame;
+mod generic_ticks;
+mod growing;
 mod handshake;
 mod held;
 #[cfg(test)]
@@ -22,12 +35,19 @@ mod held_laws;
 #[cfg(test)]
 mod held_tests;
 mod history;
+mod history_pacing;
+mod hours;
 mod house;
+#[cfg(test)]
+mod house_tests;
+mod intraday;
 mod keeping;
 mod listing;
+mod market_rules;
 mod news;
 mod orders;
 mod playback;
+mod profit;
 mod proto;
 mod proxy;
 mod recording;
@@ -35,6 +55,7 @@ mod request;
 mod script;
 #[cfg(test)]
 mod scripted;
+mod seen;
 mod server;
 mod stops;
 mod terms;
@@ -48,6 +69,7 @@ mod unasked;
 mod weather;
 mod words;
 
+pub use entitlement::{Entitled, Entitlement, EntitlementError, Entitlements};
 pub use event::{Event, OrderView};
 pub use handshake::Protocol;
 pub use keeping::{KeepError, Keeper, Kept};
@@ -56,5 +78,5 @@ pub use proxy::Proxy;
 pub use recording::{RECORDING_MAX, Recorder, Recording, RecordingError};
 pub use script::{Script, ScriptError};
 pub use server::{Gateway, Speed};
-pub use traffic::{Access, Delay, Rules};
+pub use traffic::{Access, Delay, HistoryPacing, Rules};
 pub use words::{WireContract, WireExecution, WireOrder, WireOrderState};

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ use crate::desk::MarketChoice;
 use crate::desk::home::Home;
 use crate::desk::paper_gateway::{Asked, Beginning, gateway_asked};
 use crate::desk::recorded_gateway::{RecordAsked, gateway_over_record};
-use crate::gateway::{Access, Gateway, Rules, Script, Speed};
+use crate::gateway::{Access, Entitled, Entitlements, Gateway, Rules, Script, Speed};
 use crate::market::Clock as _;
 
 /// Where the synthetic market begins, unless it is told otherwise.
@@ -44,6 +44,13 @@ pub struct Typed {
     /// Whether 50 messages a second are the most, as at IB: ib or off.
     #[arg(long, default_value = "ib", value_parser = pacing)]
     pacing: Rules,
+    /// What the account may see of a part of the market: equities, indices, options or futures as
+    /// live, delayed or none. Once for each part; what is not named is live.
+    #[arg(long, value_name = "GROUP=SEEN")]
+    entitled: Vec<Entitled>,
+    /// Simulated seconds for which a snapshot stays open; IB's are 11. With --pacing off 0.
+    #[arg(long, value_name = "SECONDS", value_parser = snapshot_seconds)]
+    snapshot_seconds: Option<TimeDelta>,
     /// Neither takes nor tells orders, as with "Read-Only API" ticked at IB.
     #[arg(long)]
     read_only: bool,
@@ -67,6 +74,15 @@ fn beginning(text: &str) -> Result<Beginning, String> {
     }
     let date: Result<NaiveDate, _> = text.parse();
     date.map(Beginning::AtOpen).map_err(|_| format!("`{text}` is neither a date nor now"))
+}
+
+fn snapshot_seconds(text: &str) -> Result<TimeDelta, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    if (0.0..=600.0).contains(&seconds) {
+        Ok(TimeDelta::milliseconds((seconds * 1_000.0) as i64))
+    } else {
+        Err(format!("{seconds} is not between 0 and 600"))
+    }
 }
 
 fn pacing(text: &str) -> Result<Rules, String> {
@@ -113,6 +129,12 @@ impl Typed {
         })
     }
 
+    /// What the account may see of the market.
+    fn seen(&self) -> Entitlements {
+        let all = Entitlements::default();
+        self.entitled.iter().fold(all, |seen, one| seen.with(*one))
+    }
+
     /// A gateway over a simulated exchange, until Ctrl-C.
     async fn simulated(
         &self,
@@ -129,6 +151,10 @@ impl Typed {
             "connect to {}, any client id; only from this machine",
             listener.local_addr()?
         ));
+        let seen = self.seen();
+        if seen != Entitlements::default() {
+            tell(&format!("market data: {seen}"));
+        }
         tell("clients: protobuf at server versions 213 to 226, text at 176 to 178");
         tell(&format!(
             "market: {market}, now {}, {} times as fast",
@@ -162,7 +188,9 @@ impl Typed {
     /// The gateway with its market, and what the market is.
     fn behind(&self, home: &Home, handle: &Handle) -> anyhow::Result<(Gateway, String)> {
         let access = if self.read_only { Access::ReadOnly } else { Access::Full };
-        let rules = Rules { access, master_client: self.master_client, ..self.pacing };
+        let (entitled, master_client) = (self.seen(), self.master_client);
+        let snapshot_end = self.snapshot_seconds.unwrap_or(self.pacing.snapshot_end);
+        let rules = Rules { snapshot_end, entitled, access, master_client, ..self.pacing };
         let state = self.state.as_deref();
         let folder = match &self.market {
             MarketChoice::Synthetic => {
@@ -207,6 +235,14 @@ pub(super) fn read_script(path: &Path) -> anyhow::Result<Script> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_lasts_no_longer_than_ten_minutes() {
+        assert_eq!(snapshot_seconds("1.5"), Ok(TimeDelta::milliseconds(1_500)));
+        for wrong in ["-1", "601", "NaN", "long"] {
+            assert!(snapshot_seconds(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_speed_is_above_nothing_and_at_most_a_hundred() {

@@ -205,6 +205,16 @@ impl Exchange {
         self.source.take_rows()
     }
 
+    /// The last session of the stock exchange that has closed since the exchange began.
+    pub fn closed_session(&self) -> Option<NaiveDate> {
+        self.closed_session
+    }
+
+    /// When its venues trade.
+    pub fn calendar(&self) -> &Calendar {
+        self.timetable.calendar()
+    }
+
     /// The market, for feeds.
     pub fn source(&self) -> &dyn MarketSource {
         &*self.source

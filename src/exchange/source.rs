@@ -12,11 +12,11 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 
 use crate::market::{
     ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Price, Symbol,
-    Timestamp, UnderlyingQuote,
+    Timestamp, UnderlyingQuote, VendorGreeks,
 };
 
 /// A market that the exchange trades on.
@@ -102,9 +102,40 @@ pub trait MarketSource: Send {
     /// The bar of one session, once that session's close is reached.
     fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<DailyBar>;
 
+    /// What was quoted of a contract at the instants of the market's own grid within a span, oldest
+    /// first and as far back as the market remembers; nothing where it was closed or halted. Empty
+    /// from a market that does not remember.
+    fn past_quotes(&self, conid: ConId, span: &PastSpan) -> Vec<PastQuote>;
+
     /// The rows of a recorded chain delivered since the last call, in order of delivery. `None`
     /// from a market that can be asked for any quote at any time.
     fn take_rows(&mut self) -> Option<Vec<DeliveredRow>>;
+}
+
+/// A stretch of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastSpan {
+    /// Not included.
+    pub after: Timestamp,
+    /// Included.
+    pub until: Timestamp,
+    /// Of each step of this length, counted from the epoch, the first quote only; all of them at 0.
+    pub every: TimeDelta,
+}
+
+/// A quote that stood.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PastQuote {
+    pub at: Timestamp,
+    pub bid: Option<Price>,
+    pub ask: Option<Price>,
+    pub last: Option<Price>,
+    pub bid_size: Option<i64>,
+    pub ask_size: Option<i64>,
+    /// Since the session began.
+    pub volume: Option<i64>,
+    /// Of an option.
+    pub vendor: VendorGreeks,
 }
 
 /// What the header of each report says about the market.

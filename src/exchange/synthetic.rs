@@ -21,6 +21,7 @@ mod expiries;
 mod futures;
 mod listing;
 mod model;
+mod past;
 mod path;
 mod process;
 mod quoting;

@@ -17,7 +17,7 @@ use crate::structures::{
 
 use super::source::{
     Certainty, DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource,
-    RateRow, SettlementValue,
+    PastQuote, PastSpan, RateRow, SettlementValue,
 };
 use super::{Exchange, ExchangeConfig, ExchangeEvent};
 
@@ -208,6 +208,10 @@ impl MarketSource for FixedMarket {
     fn daily_bar(&self, _symbol: &Symbol, _session: NaiveDate) -> Option<DailyBar> {
         None
     }
+    fn past_quotes(&self, _: ConId, _: &PastSpan) -> Vec<PastQuote> {
+        Vec::new()
+    }
+
     fn take_rows(&mut self) -> Option<Vec<DeliveredRow>> {
         None
     }

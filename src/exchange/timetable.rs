@@ -58,6 +58,10 @@ impl Timetable {
         Ok(table)
     }
 
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
     /// The next appointment; there always is one, or the calendar has ended.
     pub fn next(&mut self) -> Result<Appointment, CalendarError> {
         loop {

@@ -17,7 +17,8 @@ impl House {
             return;
         }
         for instrument in found {
-            let details = Box::new(details(self.exchange.source(), &instrument));
+            let mut details = Box::new(details(self.exchange.source(), &instrument));
+            (details.trading_hours, details.liquid_hours) = self.hours(&instrument);
             self.send(seat, Event::ContractDetails { req_id, details });
         }
         self.send(seat, Event::ContractDetailsEnd { req_id });
@@ -64,27 +65,6 @@ impl House {
         })
     }
 
-    pub(super) fn summary(&mut self, seat: SeatId, req_id: i32, tags: &str) {
-        let wanted: Vec<&str> = tags.split(',').map(str::trim).collect();
-        let account = self.account.clone();
-        for figure in self.figures() {
-            if wanted.contains(&figure.tag.as_str()) || tags.is_empty() {
-                let account = account.clone();
-                self.send(seat, Event::AccountSummary { req_id, account, figure });
-            }
-        }
-        self.send(seat, Event::AccountSummaryEnd { req_id });
-    }
-
-    pub(super) fn account_multi(&mut self, seat: SeatId, req_id: i32) {
-        let account = self.account.clone();
-        for figure in self.figures() {
-            let account = account.clone();
-            self.send(seat, Event::AccountUpdateMulti { req_id, account, figure });
-        }
-        self.send(seat, Event::AccountUpdateMultiEnd { req_id });
-    }
-
     /// Figures and positions, without the end of the list.
     pub(super) fn account_values(&mut self, seat: SeatId) {
         let account = self.account.clone();
@@ -99,7 +79,7 @@ impl House {
     }
 
     /// The account's figures; none where a position has no mark, for then no figure is known.
-    fn figures(&self) -> Vec<Figure> {
+    pub(super) fn figures(&self) -> Vec<Figure> {
         let Ok(account) = self.exchange.account() else { return Vec::new() };
         let futures = self.futures_pnl();
         let usd = |tag: &str, value: Usd| Figure {
@@ -137,7 +117,7 @@ impl House {
     }
 
     /// Positions with their marks and values.
-    fn portfolio(&self) -> Vec<PortfolioValue> {
+    pub(super) fn portfolio(&self) -> Vec<PortfolioValue> {
         let costs = self.exchange.positions();
         let valued = self.exchange.marked_positions().filter_map(|(conid, position)| {
             let held = costs.iter().find(|held| held.conid == conid)?;
@@ -152,27 +132,5 @@ impl House {
             })
         });
         valued.collect()
-    }
-
-    /// Profit and loss since the account began.
-    pub(super) fn pnl(&mut self, seat: SeatId, req_id: i32) {
-        let unrealised: f64 = self.portfolio().iter().map(|value| value.unrealised).sum();
-        let Ok(account) = self.exchange.account() else { return };
-        let begun = self.exchange.config().initial_cash.to_f64();
-        let realised = account.net_liquidation.to_f64() - begun - unrealised;
-        self.send(seat, Event::Pnl { req_id, unrealised, realised });
-    }
-
-    pub(super) fn pnl_single(&mut self, seat: SeatId, req_id: i32, con_id: i32) {
-        let found =
-            self.portfolio().into_iter().find(|value| value.position.contract.con_id == con_id);
-        let Some(value) = found else { return };
-        let event = Event::PnlSingle {
-            req_id,
-            position: value.position.quantity,
-            unrealised: value.unrealised,
-            value: value.market_value,
-        };
-        self.send(seat, event);
     }
 }

@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 
+use super::data_event::DataEvent;
 use super::words::{WireContract, WireExecution, WireOrder, WireOrderState, WireStatus};
 
 /// One message to a client.
@@ -111,9 +112,10 @@ pub enum Event {
         start: String,
         end: String,
     },
-    /// Since the account began, USD; the day's own part is left unset.
+    /// Since the account began, and since the close before today, USD.
     Pnl {
         req_id: i32,
+        daily: Option<f64>,
         unrealised: f64,
         realised: f64,
     },
@@ -121,9 +123,11 @@ pub enum Event {
     PnlSingle {
         req_id: i32,
         position: Decimal,
+        daily: Option<f64>,
         unrealised: f64,
         value: f64,
     },
+    Data(DataEvent),
     OpenOrder(Box<OrderView>),
     OpenOrderEnd,
     OrderStatus(Box<WireStatus>),
@@ -172,6 +176,8 @@ pub struct ContractDetails {
     pub trading_hours: String,
     pub liquid_hours: String,
     pub real_expiration_date: String,
+    /// One an exchange of [`Self::valid_exchanges`].
+    pub market_rule_ids: String,
 }
 
 /// The expiries and strikes of one underlying in one trading class.
@@ -186,7 +192,8 @@ pub struct OptionParameters {
     pub strikes: Vec<f64>,
 }
 
-/// One bar; its date is `20260302`.
+/// One bar; its date is `20260302`, within a day `20260302 09:30:00 US/Eastern` or seconds of the
+/// epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoricalBar {
     pub date: String,

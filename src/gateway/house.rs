@@ -5,21 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use tokio::sync::mpsc;
 
 use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp};
 
+use super::closes::Closes;
 use super::event::Event;
 use super::faults::Fault;
+use super::feeds::Feeds;
 use super::held::OwnNews;
+use super::history_pacing::HistoryTraffic;
 use super::keeping::Keeper;
 use super::news::Fill;
 use super::orders::Orders;
+use super::profit::no_account;
 use super::request::{Request, Subscription};
 use super::script::Happening;
-use super::ticks::Line;
+use super::ticks::{Line, LineWanted};
 use super::traffic::{Access, Offences, Rules, STRIKES, Traffic};
 use super::weather::Weather;
 
@@ -37,6 +41,7 @@ pub(super) struct Seat {
     pub data_type: i32,
     pub wants_positions: bool,
     pub wants_account: bool,
+    pub feeds: Feeds,
     offences: Offences,
 }
 
@@ -97,6 +102,15 @@ pub struct House {
     /// What is told once it is kept.
     pub(super) held: Option<Vec<(SeatId, Event)>>,
     pub(super) own_news: OwnNews,
+    pub(super) closes: Closes,
+    /// The last close that has been noted, or that came before the house.
+    pub(super) closed: Option<NaiveDate>,
+    /// When the last message came, and when profits and the account were told last: the wall's
+    /// seconds.
+    pub(super) wall: f64,
+    pub(super) profits_told_at: f64,
+    pub(super) account_told_at: f64,
+    pub(super) history_traffic: HistoryTraffic,
     traffic: Traffic,
     greeting: Greeting,
     ticks: Ticks,
@@ -111,7 +125,7 @@ const READ_ONLY: &str =
 
 impl House {
     pub fn new(exchange: Exchange, rules: Rules) -> Self {
-        Self {
+        let mut house = Self {
             account: exchange.config().account_id.clone(),
             exchange,
             seats: BTreeMap::new(),
@@ -125,12 +139,20 @@ impl House {
             weather: Weather::default(),
             held: None,
             own_news: OwnNews::default(),
+            closes: Closes::default(),
+            closed: None,
+            wall: 0.0,
+            profits_told_at: 0.0,
+            account_told_at: 0.0,
+            history_traffic: HistoryTraffic::default(),
             traffic: Traffic::default(),
             greeting: Greeting::Whole,
             ticks: Ticks::Told,
             seated: 0,
             deaf: BTreeSet::new(),
-        }
+        };
+        house.note_beginning();
+        house
     }
 
     pub fn now(&self) -> Timestamp {
@@ -153,6 +175,7 @@ impl House {
             data_type: 1,
             wants_positions: false,
             wants_account: false,
+            feeds: Feeds::default(),
             offences: Offences::default(),
         };
         self.seats.insert(SeatId(self.seated), seat);
@@ -178,6 +201,7 @@ impl House {
             }
         }
         self.tell_the_end();
+        self.note_close();
         match self.ticks {
             Ticks::Told => self.tick(),
             Ticks::Withheld => {}
@@ -202,7 +226,10 @@ impl House {
         let lines: Vec<(SeatId, i32)> = self
             .seats
             .iter()
-            .flat_map(|(id, seat)| seat.lines.keys().map(|req_id| (*id, *req_id)))
+            .flat_map(|(id, seat)| {
+                let bars = seat.feeds.five_seconds.keys().chain(seat.feeds.histories.keys());
+                seat.lines.keys().chain(bars).map(|req_id| (*id, *req_id))
+            })
             .collect();
         self.lose_streams();
         for (seat, req_id) in lines {
@@ -214,12 +241,15 @@ impl House {
     pub fn lose_streams(&mut self) {
         for seat in self.seats.values_mut() {
             seat.lines.clear();
+            seat.feeds.five_seconds.clear();
+            seat.feeds.histories.clear();
         }
     }
 
     /// Counts a message that has come at an instant of the wall, in seconds, and says whether it is
     /// to be heard. The third time that it is one too many closes the connection.
     pub fn admit(&mut self, seat: SeatId, at: f64) -> Result<Hearing, Closing> {
+        self.wall = at;
         let Err(received) = self.traffic.admit(at, self.rules) else { return Ok(Hearing::Heard) };
         let most = self.rules.messages_a_second.unwrap_or_default();
         let offences = self.seats.get_mut(&seat).map_or(0, |seat| seat.offences.add(at));
@@ -270,6 +300,7 @@ impl House {
         Ok(())
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a request: the list is what it is about")]
     fn answer(&mut self, seat: SeatId, client_id: i32, request: Request) {
         if self.rules.access == Access::ReadOnly
             && let Some(id) = request.touches_orders()
@@ -278,13 +309,19 @@ impl House {
             return;
         }
         match request {
-            Request::StartApi { .. }
-            | Request::CancelContractDetails { .. }
-            | Request::CancelAccountSummary { .. }
-            | Request::CancelAccountUpdatesMulti { .. }
-            | Request::CancelPnl { .. }
-            | Request::CancelPnlSingle { .. }
-            | Request::CancelHistory { .. } => {}
+            Request::StartApi { .. } | Request::CancelContractDetails { .. } => {}
+            Request::CancelAccountSummary { req_id } => {
+                self.change(seat, |seat| drop(seat.feeds.summaries.remove(&req_id)));
+            }
+            Request::CancelAccountUpdatesMulti { req_id } => {
+                self.change(seat, |seat| {
+                    seat.feeds.accounts.remove(&req_id);
+                });
+            }
+            Request::CancelPnl { req_id } | Request::CancelPnlSingle { req_id } => {
+                self.change(seat, |seat| drop(seat.feeds.profits.remove(&req_id)));
+            }
+            Request::CancelHistory { req_id } => self.cancel_history(seat, req_id),
             Request::NextId => {
                 let order_id = self.orders.next_id(client_id);
                 self.send(seat, Event::NextValidId { order_id });
@@ -305,8 +342,10 @@ impl House {
             Request::OptionParameters { req_id, symbol, con_id, .. } => {
                 self.option_parameters(seat, req_id, (&symbol, con_id));
             }
-            Request::MarketData { req_id, contract, kind, .. } => {
-                self.market_data(seat, (req_id, kind), &contract);
+            Request::MarketData { req_id, contract, kind, generic_ticks } => {
+                let contract = &contract;
+                let wanted = LineWanted { contract, generic_ticks: &generic_ticks, kind };
+                self.market_data(seat, req_id, &wanted);
             }
             Request::CancelMarketData { req_id } => {
                 self.change(seat, |seat| drop(seat.lines.remove(&req_id)));
@@ -314,13 +353,19 @@ impl House {
             Request::MarketDataType { kind } => self.change(seat, |seat| seat.data_type = kind),
             Request::Positions => self.positions(seat),
             Request::CancelPositions => self.change(seat, |seat| seat.wants_positions = false),
-            Request::AccountSummary { req_id, tags, .. } => self.summary(seat, req_id, &tags),
-            Request::AccountUpdates { subscription, .. } => {
-                self.account_updates(seat, subscription);
+            Request::AccountSummary { req_id, group, tags } => {
+                self.summary(seat, req_id, (&group, &tags));
             }
-            Request::AccountUpdatesMulti { req_id, .. } => self.account_multi(seat, req_id),
-            Request::Pnl { req_id, .. } => self.pnl(seat, req_id),
-            Request::PnlSingle { req_id, con_id, .. } => self.pnl_single(seat, req_id, con_id),
+            Request::AccountUpdates { subscription, account } => {
+                self.account_updates(seat, subscription, &account);
+            }
+            Request::AccountUpdatesMulti { req_id, account, .. } => {
+                self.account_multi(seat, req_id, &account);
+            }
+            Request::Pnl { req_id, account } => self.profit(seat, req_id, (&account, None)),
+            Request::PnlSingle { req_id, account, con_id } => {
+                self.profit(seat, req_id, (&account, Some(con_id)));
+            }
             Request::PlaceOrder { order_id, contract, order } => {
                 self.place(seat, (client_id, order_id), (*contract, *order));
             }
@@ -332,6 +377,7 @@ impl House {
             Request::CompletedOrders => self.completed_orders(seat),
             Request::Executions { req_id, filter } => self.executions(seat, req_id, &filter),
             Request::History { req_id, wanted } => self.history(seat, req_id, &wanted),
+            Request::Data(request) => self.data(seat, request),
             Request::Unanswered { message_id } => {
                 let said = format!(
                     "Error validating request: this gateway does not simulate message {message_id}"
@@ -341,13 +387,16 @@ impl House {
         }
     }
 
-    fn change(&mut self, seat: SeatId, change: impl FnOnce(&mut Seat)) {
+    pub(super) fn change(&mut self, seat: SeatId, change: impl FnOnce(&mut Seat)) {
         if let Some(seat) = self.seats.get_mut(&seat) {
             change(seat);
         }
     }
 
-    fn account_updates(&mut self, seat: SeatId, subscription: Subscription) {
+    fn account_updates(&mut self, seat: SeatId, subscription: Subscription, account: &str) {
+        if !self.is_account(account) {
+            return self.error(seat, (-1, 321), &no_account(account));
+        }
         if let Some(seat) = self.seats.get_mut(&seat) {
             seat.wants_account = subscription == Subscription::Begin;
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::ExchangeState;
 
+use super::closes::Closes;
 use super::house::House;
 use super::news::Fill;
 use super::orders::{KeptOrders, Orders};
@@ -28,6 +29,9 @@ pub struct Kept {
     pub exchange: ExchangeState,
     orders: KeptOrders,
     fills: Vec<Fill>,
+    /// Empty in a file of an earlier version.
+    #[serde(default)]
+    closes: Closes,
 }
 
 /// Why the folder cannot be used.
@@ -96,6 +100,7 @@ impl House {
     pub(super) fn take_over(&mut self, kept: Kept) {
         self.orders = Orders::of_kept(kept.orders);
         self.fills = kept.fills;
+        self.closes = kept.closes.still_good(self.exchange.closed_session());
     }
 
     /// Writes what is about to be told. A house that cannot keep its state takes no orders.
@@ -106,6 +111,7 @@ impl House {
             exchange: self.exchange.state(),
             orders: self.orders.kept(),
             fills: self.fills.clone(),
+            closes: self.closes.clone(),
         };
         match keeper.write(&kept) {
             Ok(()) => self.forgetful = None,

@@ -6,6 +6,7 @@ use crate::exchange::MarketSource;
 use crate::market::{ConId, Instrument, OptionContract, OptionRight, Price, SecurityKind, Symbol};
 
 use super::event::{ContractDetails, OptionParameters};
+use super::market_rules::rule_of;
 use super::words::WireContract;
 
 /// The exchange that routes, for everything but futures and indices.
@@ -120,6 +121,7 @@ pub fn details(source: &dyn MarketSource, instrument: &Instrument) -> ContractDe
         trading_hours: String::new(),
         liquid_hours: String::new(),
         real_expiration_date: contract.last_trade.clone(),
+        market_rule_ids: rule_of(instrument).to_string(),
         contract,
     }
 }

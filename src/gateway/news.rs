@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{Datelike as _, NaiveDate};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::ExchangeEvent;
-use crate::market::Timestamp;
+use crate::market::{ConId, Timestamp};
 use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
 
 use super::event::{Event, OrderView};
@@ -31,6 +33,38 @@ pub(super) struct Fill {
     pub(super) execution: WireExecution,
     /// USD; a combo as a whole has none of its own.
     pub(super) commission: Option<f64>,
+}
+
+/// A trade of one contract.
+pub(super) struct Traded {
+    /// Bought positive.
+    pub quantity: i64,
+    /// USD a share or index points.
+    pub price: f64,
+    /// USD.
+    pub commission: f64,
+}
+
+impl Fill {
+    /// What was traded of a contract, if it was after an instant.
+    pub fn traded_since(&self, since: Timestamp, conid: ConId) -> Option<Traded> {
+        let is_of = self.at > since && i64::from(self.contract.con_id) == conid.0;
+        let shares = is_of.then(|| self.execution.shares.to_i64()).flatten()?;
+        Some(Traded {
+            quantity: if self.execution.side == "BOT" { shares } else { -shares },
+            price: self.execution.price,
+            commission: self.commission.unwrap_or_default(),
+        })
+    }
+
+    /// Whether it happened on one of the days that a client asks for, in New York.
+    fn is_of_days(&self, filter: &WireExecutionFilter, today: NaiveDate) -> bool {
+        let day = self.at.with_timezone(&chrono_tz::America::New_York).date_naive();
+        let number = day.year() * 10_000 + (day.month() * 100 + day.day()) as i32;
+        let is_late = (1..i32::MAX).contains(&filter.last_days)
+            && (today - day).num_days() >= i64::from(filter.last_days);
+        !is_late && (filter.dates.is_empty() || filter.dates.contains(&number))
+    }
 }
 
 impl House {
@@ -66,6 +100,7 @@ impl House {
             let said = format!("Error validating request: `{}` is no time", filter.time);
             return self.error(seat, (req_id, 321), &said);
         }
+        let today = self.today();
         let any = |wanted: &str, has: &str| wanted.is_empty() || wanted == has;
         let found: Vec<Fill> = self
             .fills
@@ -75,6 +110,9 @@ impl House {
             .filter(|fill| any(&filter.symbol, &fill.contract.symbol))
             .filter(|fill| any(&filter.security_type, &fill.contract.security_type))
             .filter(|fill| any(side, &fill.execution.side))
+            .filter(|fill| any(&filter.account, &fill.execution.account))
+            .filter(|fill| any(&filter.exchange, &fill.execution.exchange))
+            .filter(|fill| fill.is_of_days(filter, today))
             .cloned()
             .collect();
         for fill in found {
@@ -282,6 +320,7 @@ impl House {
         for seat in self.seats_that(|seat| seat.wants_account) {
             self.account_values(seat);
         }
+        self.report_account_multi();
     }
 }
 

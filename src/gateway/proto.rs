@@ -1,5 +1,7 @@
 //! The protobuf codec: every message is its number plus 200, big-endian, and a protobuf body.
 
+mod data_events;
+mod data_requests;
 mod events;
 mod requests;
 mod schema;

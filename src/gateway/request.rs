@@ -1,5 +1,6 @@
 //! What clients ask, whichever protocol they speak.
 
+use super::data_request::DataRequest;
 use super::words::{WireContract, WireExecutionFilter, WireOrder};
 
 /// One request. `req_id` is the client's own number, answered with.
@@ -99,7 +100,8 @@ pub enum Request {
     CancelHistory {
         req_id: i32,
     },
-    /// A message that this gateway does not answer.
+    Data(DataRequest),
+    /// A message that this gateway does not know.
     Unanswered {
         message_id: u32,
     },
@@ -133,6 +135,11 @@ pub struct HistoryRequest {
     pub duration: String,
     /// `TRADES`, `MIDPOINT`, ..
     pub what_to_show: String,
+    /// Regular hours only.
+    pub use_rth: bool,
+    /// 1 for local time, 2 for seconds of the epoch.
+    pub format_date: i32,
+    pub keep_up_to_date: bool,
 }
 
 /// Whether ticks go on after the first ones.

@@ -139,7 +139,11 @@ impl Gateway {
                 _ = beat.tick() => {
                     self.turn();
                     let now = self.now();
-                    self.house().advance_to(now)?;
+                    {
+                        let mut house = self.house();
+                        house.advance_to(now)?;
+                        house.stream(self.started.elapsed_seconds());
+                    }
                     self.turn();
                     self.mind(&mut door, address).await;
                 }

@@ -2,6 +2,8 @@
 //! message's number. Layouts are those of server versions 176 to 178, as ib_insync 0.9.86 and
 //! ib_async 2.1.0 read and write them.
 
+mod data_events;
+mod data_requests;
 mod events;
 mod fields;
 mod order_events;

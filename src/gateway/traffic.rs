@@ -1,23 +1,40 @@
-//! IB's rules of traffic: how many messages a second all clients together may send, and how many
-//! market data lines they may hold.
+//! IB's rules of traffic: how many messages a second all clients together may send, how many
+//! market data lines they may hold, and what of the market they may see.
 
 use std::collections::VecDeque;
 
 use chrono::TimeDelta;
 
-/// The two limits of one login.
+use super::entitlement::Entitlements;
+
+/// The limits of one login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Over all clients; `None` lets everything through.
     pub messages_a_second: Option<usize>,
-    /// Streams of market data over all clients.
+    /// Market data lines over all clients: streams, snapshots while they are open, bars of five
+    /// seconds.
     pub lines: usize,
     /// How long the first ticks of a stream or snapshot take; at once without it.
     pub first_ticks: Option<Delay>,
+    /// How long a snapshot stays open, of simulated time.
+    pub snapshot_end: TimeDelta,
+    pub history: HistoryPacing,
+    pub entitled: Entitlements,
     pub access: Access,
     /// The client that is told what happens to the orders of all.
     pub master_client: Option<i32>,
 }
+
+/// Whether requests for short bars are counted (`history_pacing`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryPacing {
+    OfIb,
+    Off,
+}
+
+/// How long IB leaves a snapshot open (TWS API reference).
+const SNAPSHOT_OF_IB: TimeDelta = TimeDelta::seconds(11);
 
 /// What clients may do with orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +70,16 @@ impl Delay {
 }
 
 impl Rules {
-    /// What IB grants an ordinary login: 50 messages a second, 100 lines (TWS API reference).
+    /// What IB grants an ordinary login: 50 messages a second, 100 lines (TWS API reference). All
+    /// of the market is live.
     pub fn of_ib() -> Self {
         Self {
             messages_a_second: Some(50),
             lines: 100,
             first_ticks: None,
+            snapshot_end: SNAPSHOT_OF_IB,
+            history: HistoryPacing::OfIb,
+            entitled: Entitlements::default(),
             access: Access::Full,
             master_client: None,
         }
@@ -70,9 +91,11 @@ impl Rules {
         Self { first_ticks: Some(delay), ..self }
     }
 
-    /// IB's lines, but as many messages as come.
+    /// IB's lines, but as many messages and bars as come, and snapshots that end with their first
+    /// ticks.
     pub fn unpaced() -> Self {
-        Self { messages_a_second: None, ..Self::of_ib() }
+        let (history, snapshot_end) = (HistoryPacing::Off, TimeDelta::zero());
+        Self { messages_a_second: None, history, snapshot_end, ..Self::of_ib() }
     }
 }
 

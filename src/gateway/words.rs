@@ -164,4 +164,8 @@ pub struct WireExecutionFilter {
     pub exchange: String,
     /// `BUY` or `SELL`.
     pub side: String,
+    /// Of the last days, today included; 0 for any.
+    pub last_days: i32,
+    /// Of these days, as `20260302`; none for any.
+    pub dates: Vec<i32>,
 }

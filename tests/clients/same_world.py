@@ -41,6 +41,8 @@ def trade(name, version, client_id, port):
     margin = ib.whatIfOrder(bag, lib.LimitOrder("BUY", 1, limit))
     assert float(margin.initMarginAfter) > float(margin.initMarginBefore)
 
+    data(lib, ib, spy, puts[0], short)
+
     filled = ib.placeOrder(bag, lib.LimitOrder("BUY", 1, limit, orderRef="spread"))
     wait(ib, filled)
     assert filled.orderStatus.status == "Filled", filled.orderStatus
@@ -56,6 +58,53 @@ def trade(name, version, client_id, port):
     assert resting.orderStatus.status == "Cancelled", resting.orderStatus
     ib.sleep(0.5)
     return world_of(ib)
+
+
+def data(lib, ib, spy, put, quote):
+    """What a client can ask of data and the account beyond quotes and orders."""
+    account = ib.managedAccounts()[0]
+    vol = ib.calculateImpliedVolatility(put, quote.bid, quote.modelGreeks.undPrice)
+    assert 0.03 < vol.impliedVol < 1.5, vol
+    price = ib.calculateOptionPrice(put, vol.impliedVol, quote.modelGreeks.undPrice)
+    assert abs(price.optPrice - quote.bid) < 0.005, (price, quote.bid)
+    found = ib.reqMatchingSymbols("SP")
+    assert [(f.contract.symbol, f.derivativeSecTypes) for f in found] == [("SPY", ["OPT"])], found
+    (details,) = ib.reqContractDetails(put)
+    (step,) = ib.reqMarketRule(int(details.marketRuleIds))
+    assert (step.lowEdge, step.increment) == (0, 0.01), step
+    head = ib.reqHeadTimeStamp(spy, "TRADES", True, 1)
+    assert head.year == 2025, head
+    schedule = ib.reqHistoricalSchedule(spy, 5)
+    assert len(schedule.sessions) == 5 and schedule.timeZone == "US/Eastern", schedule
+    asked = {"durationStr": "1 D", "barSizeSetting": "5 mins", "useRTH": True}
+    for what in ["TRADES", "MIDPOINT", "BID_ASK"]:
+        bars = ib.reqHistoricalData(spy, endDateTime="", whatToShow=what, formatDate=1, **asked)
+        assert bars and all(bar.low <= bar.close <= bar.high for bar in bars), bars
+        assert all(bar.date.minute % 5 == 0 for bar in bars), bars
+    growing = ib.reqHistoricalData(
+        put, endDateTime="", whatToShow="MIDPOINT", formatDate=2, keepUpToDate=True, **asked
+    )
+    assert growing
+    bars = ib.reqRealTimeBars(spy, 5, "TRADES", False)
+    last, updated = growing[-1], []
+    growing.updateEvent += lambda *_: updated.append(1)
+    pnl = ib.reqPnL(account)
+    for _ in range(100):
+        if len(bars) > 2 and updated and pnl.dailyPnL == pnl.dailyPnL:
+            break
+        ib.sleep(0.1)
+    assert len(bars) > 2 and (bars[1].time - bars[0].time).seconds == 5, bars
+    assert updated, (last, growing[-1])
+    assert pnl.dailyPnL == pnl.dailyPnL, pnl
+    ib.cancelRealTimeBars(bars)
+    ib.cancelHistoricalData(growing)
+    ib.cancelPnL(account)
+    held = {p.contract.conId: p.position for p in ib.reqPositions()}
+    if held:
+        single = ib.reqPnLSingle(account, "", next(iter(held)))
+        ib.sleep(0.5)
+        assert single.position == held[next(iter(held))], single
+        ib.cancelPnLSingle(account, "", single.conId)
 
 
 def look(name, client_id, port):

@@ -21,6 +21,8 @@ mod explained;
 mod floors;
 /// The paper gateway over a socket, with a client of the crate ibapi.
 mod gateway;
+/// Data and the account beyond quotes and orders, on the same gateway.
+mod gateway_data;
 /// The same gateway under scripts of faults.
 mod gateway_faults;
 /// Orders that wait at the same gateway.

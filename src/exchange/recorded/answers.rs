@@ -12,8 +12,8 @@ use crate::market::{
 };
 
 use super::super::source::{
-    DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource, RateRow,
-    SettlementValue,
+    DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource, PastQuote,
+    PastSpan, RateRow, SettlementValue,
 };
 use super::{RecordedMarket, Step};
 
@@ -179,6 +179,10 @@ impl MarketSource for RecordedMarket {
         let closed = self.calendar.session(Venue::Xnys, session).ok().flatten()?.close <= self.now;
         let found = self.bars.iter().find(|bar| bar.symbol == *symbol && bar.session == session);
         found.filter(|_| closed).cloned()
+    }
+
+    fn past_quotes(&self, _: ConId, _: &PastSpan) -> Vec<PastQuote> {
+        Vec::new()
     }
 
     fn take_rows(&mut self) -> Option<Vec<DeliveredRow>> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate};
 
 use crate::exchange::source::{
-    DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource, PriceBasis,
-    RateRow, SettlementValue,
+    DailyBar, DeliveredRow, DividendRow, EventRow, MarketDescription, MarketSource, PastQuote,
+    PastSpan, PriceBasis, RateRow, SettlementValue,
 };
 use crate::market::sessions::{Session, Venue};
 use crate::market::{
@@ -26,7 +26,7 @@ use super::{SOURCE, SyntheticMarket};
 
 /// A thing with a quote.
 #[derive(Clone, Copy)]
-enum Thing<'a> {
+pub(super) enum Thing<'a> {
     Etf(Etf),
     Vix,
     Option(&'a ListedOption),
@@ -34,7 +34,7 @@ enum Thing<'a> {
 }
 
 impl SyntheticMarket {
-    fn thing(&self, conid: ConId) -> Option<Thing<'_>> {
+    pub(super) fn thing(&self, conid: ConId) -> Option<Thing<'_>> {
         if conid == VIX_CONID {
             return Some(Thing::Vix);
         }
@@ -48,7 +48,7 @@ impl SyntheticMarket {
     }
 
     /// The session that holds an instant, if the thing trades then.
-    fn trading_session(&self, thing: Thing<'_>, at: i64) -> Option<Session> {
+    pub(super) fn trading_session(&self, thing: Thing<'_>, at: i64) -> Option<Session> {
         let (venue, last_trade_at) = match thing {
             Thing::Etf(_) => (Venue::Xnys, i64::MAX),
             Thing::Vix => (Venue::CboeIndexOptions, i64::MAX),
@@ -61,6 +61,25 @@ impl SyntheticMarket {
         let at = DateTime::from_timestamp(at, 0).filter(|_| at < last_trade_at)?;
         // Past the calendar's end nothing trades.
         self.calendar.session_at(venue, at).ok().flatten()
+    }
+
+    /// The market of a future at a moment of one of its sessions; `stocks` is the stock exchange's
+    /// session of that time.
+    pub(super) fn future_quote_at(
+        &self,
+        listed: &super::futures::Listed,
+        (moment, state): (&Moment, &State),
+        (session, stocks): (&Session, Option<&SessionTimes>),
+    ) -> FutureQuote {
+        /// Width outside the stock exchange's hours.
+        const QUIET: f64 = 1.6;
+        let opened = (session.session_date, session.open.timestamp());
+        let share = self.futures.volume_share(listed, opened);
+        let loud =
+            stocks.is_some_and(|times| (times.open..times.options_close).contains(&moment.at));
+        let fair = listed.fair(state, &self.law.carry);
+        let quiet = if loud { 1.0 } else { QUIET };
+        quoting::future_quote(moment, listed, fair, (share, quiet))
     }
 
     /// What quotes of the thing share now; `None` when its market is closed or halted.
@@ -246,19 +265,11 @@ impl MarketSource for SyntheticMarket {
     }
 
     fn future_quote(&self, conid: ConId) -> Option<FutureQuote> {
-        /// Width outside the stock exchange's hours.
-        const QUIET: f64 = 1.6;
         let listed = self.futures.get(conid)?;
         let moment = self.quoting(Thing::Future(listed))?;
         let session = self.trading_session(Thing::Future(listed), moment.at)?;
-        let opened = (session.session_date, session.open.timestamp());
-        let share = self.futures.volume_share(listed, opened);
-        let stocks = self.path.session();
-        let loud =
-            stocks.is_some_and(|times| (times.open..times.options_close).contains(&moment.at));
-        let fair = listed.fair(self.path.state(), &self.law.carry);
-        let quiet = if loud { 1.0 } else { QUIET };
-        Some(quoting::future_quote(&moment, listed, fair, (share, quiet)))
+        let of = (&session, self.path.session());
+        Some(self.future_quote_at(listed, (&moment, self.path.state()), of))
     }
 
     fn quote_received_at(&self, conid: ConId) -> Option<Timestamp> {
@@ -364,6 +375,10 @@ impl MarketSource for SyntheticMarket {
     fn daily_bar(&self, symbol: &Symbol, session: NaiveDate) -> Option<DailyBar> {
         let what = Barred::all().find(|what| what.name() == symbol.as_str())?;
         self.bar(what, self.record(session)?)
+    }
+
+    fn past_quotes(&self, conid: ConId, span: &PastSpan) -> Vec<PastQuote> {
+        self.thing(conid).map_or_else(Vec::new, |thing| self.quoted_in(thing, span))
     }
 
     fn take_rows(&mut self) -> Option<Vec<DeliveredRow>> {

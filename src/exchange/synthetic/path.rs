@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::etf::{Etf, PerEtf};
 use super::futures::Futures;
+use super::past::{Past, Was};
 use super::process::{Lapse, Overlay, Process, State};
 use super::scenario::Scenario;
 use super::tape::{Barred, Record, SessionTimes};
@@ -48,6 +49,7 @@ pub(super) struct Path {
     last_close: PerEtf<f64>,
     last_vix: Option<f64>,
     breaker: Breaker,
+    past: Past,
 }
 
 impl Path {
@@ -61,6 +63,7 @@ impl Path {
             last_close: spots,
             last_vix: None,
             breaker: Breaker::default(),
+            past: Past::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl Path {
 
     pub fn records(&self) -> &BTreeMap<NaiveDate, Record> {
         &self.records
+    }
+
+    /// The states before this one, as far as they are kept.
+    pub fn past(&self) -> &Past {
+        &self.past
     }
 
     /// Spots at the last close of the stock exchange.
@@ -103,6 +111,7 @@ impl Path {
             *self.process.state.spots.get_mut(etf) -= paid;
         }
         self.record(law, futures);
+        self.past.keep(Was { state: *self.state(), is_halted: self.is_halted() });
         Some(to)
     }
 

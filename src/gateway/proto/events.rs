@@ -128,25 +128,26 @@ pub fn encode(event: &Event) -> Vec<u8> {
                 end_date_str: some(end),
             },
         ),
-        Event::Pnl { req_id, unrealised, realised } => body(
+        Event::Pnl { req_id, daily, unrealised, realised } => body(
             94,
             &schema::Pnl {
                 req_id: Some(*req_id),
-                daily_pnl: None,
+                daily_pnl: *daily,
                 unrealized_pnl: Some(*unrealised),
                 realized_pnl: Some(*realised),
             },
         ),
-        Event::PnlSingle { req_id, position, unrealised, value } => body(
+        Event::PnlSingle { req_id, position, daily, unrealised, value } => body(
             95,
             &schema::PnlSingle {
                 req_id: Some(*req_id),
                 position: Some(position.to_string()),
-                daily_pnl: None,
+                daily_pnl: *daily,
                 unrealized_pnl: Some(*unrealised),
                 value: Some(*value),
             },
         ),
+        Event::Data(event) => super::data_events::encode(event),
         Event::OpenOrder(view) => open_order(view),
         Event::OpenOrderEnd => body(53, &schema::Empty {}),
         Event::OrderStatus(status) => order_status(status),
@@ -180,13 +181,13 @@ pub fn encode(event: &Event) -> Vec<u8> {
     }
 }
 
-fn body<M: Message>(id: u32, message: &M) -> Vec<u8> {
+pub(super) fn body<M: Message>(id: u32, message: &M) -> Vec<u8> {
     let mut body = (id + RAISED_BY).to_be_bytes().to_vec();
     body.extend_from_slice(&message.encode_to_vec());
     body
 }
 
-fn numbered(id: u32, req_id: i32) -> Vec<u8> {
+pub(super) fn numbered(id: u32, req_id: i32) -> Vec<u8> {
     body(id, &schema::ReqId { req_id: Some(req_id) })
 }
 
@@ -215,6 +216,7 @@ fn contract_data(req_id: i32, details: &ContractDetails) -> Vec<u8> {
                 liquid_hours: some(&details.liquid_hours),
                 under_symbol: some(&details.under_symbol),
                 under_sec_type: some(&details.under_security_type),
+                market_rule_ids: some(&details.market_rule_ids),
                 real_expiration_date: some(&details.real_expiration_date),
                 min_size: one(),
                 size_increment: one(),
@@ -243,7 +245,7 @@ fn computation(req_id: i32, field: i32, values: &Computation) -> Vec<u8> {
     )
 }
 
-fn bar_from(bar: &HistoricalBar) -> schema::HistoricalDataBar {
+pub(super) fn bar_from(bar: &HistoricalBar) -> schema::HistoricalDataBar {
     schema::HistoricalDataBar {
         date: some(&bar.date),
         open: Some(bar.open),

@@ -22,13 +22,13 @@ pub fn decode(frame: &[u8]) -> Result<Request, DecodeError> {
 }
 
 /// A message's number and its protobuf.
-struct Body<'a> {
-    id: u32,
+pub(super) struct Body<'a> {
+    pub(super) id: u32,
     body: &'a [u8],
 }
 
 impl Body<'_> {
-    fn read<M: Message + Default>(&self) -> Result<M, DecodeError> {
+    pub(super) fn read<M: Message + Default>(&self) -> Result<M, DecodeError> {
         M::decode(self.body).map_err(|error| self.fault(&error.to_string()))
     }
 
@@ -36,7 +36,7 @@ impl Body<'_> {
         DecodeError::Proto { message_id: self.id, fault: fault.to_owned() }
     }
 
-    fn number(&self) -> Result<i32, DecodeError> {
+    pub(super) fn number(&self) -> Result<i32, DecodeError> {
         let said: schema::ReqId = self.read()?;
         said.req_id.ok_or_else(|| self.fault("its number is missing"))
     }
@@ -75,7 +75,10 @@ impl Body<'_> {
             99 => Request::CompletedOrders,
             105 => Request::CurrentTimeMillis,
             106 => Request::CancelContractDetails { req_id: self.number()? },
-            message_id => Request::Unanswered { message_id },
+            message_id => match self.data_request()? {
+                Some(request) => Request::Data(request),
+                None => Request::Unanswered { message_id },
+            },
         })
     }
 
@@ -126,6 +129,9 @@ impl Body<'_> {
                 bar_size: said.bar_size_setting.unwrap_or_default(),
                 duration: said.duration.unwrap_or_default(),
                 what_to_show: said.what_to_show.unwrap_or_default(),
+                use_rth: said.use_rth.unwrap_or_default(),
+                format_date: said.format_date.unwrap_or_default(),
+                keep_up_to_date: said.keep_up_to_date.unwrap_or_default(),
             }),
         })
     }
@@ -187,6 +193,8 @@ impl Body<'_> {
                 security_type: filter.sec_type.unwrap_or_default(),
                 exchange: filter.exchange.unwrap_or_default(),
                 side: filter.side.unwrap_or_default(),
+                last_days: filter.last_n_days.unwrap_or_default(),
+                dates: filter.specific_dates,
             }),
         })
     }

@@ -6,11 +6,13 @@
 
 mod account;
 mod contracts;
+mod data;
 mod market;
 mod orders;
 
 pub use account::*;
 pub use contracts::*;
+pub use data::*;
 pub use market::*;
 pub use orders::*;
 

@@ -70,12 +70,15 @@ pub fn encode(version: u32, event: &Event) -> Option<Vec<u8>> {
             let line = Line::of(17).add(req_id).add(start).add(end).add(bars.len());
             bars.iter().fold(line, bar_fields)
         }
-        Event::Pnl { req_id, unrealised, realised } => {
-            Line::of(94).add(req_id).add(f64::MAX).add(unrealised).add(realised)
+        Event::Pnl { req_id, daily, unrealised, realised } => {
+            let daily = daily.unwrap_or(f64::MAX);
+            Line::of(94).add(req_id).add(daily).add(unrealised).add(realised)
         }
-        Event::PnlSingle { req_id, position, unrealised, value } => {
-            Line::of(95).add(req_id).add(position).add(f64::MAX).add(unrealised).add(0).add(value)
+        Event::PnlSingle { req_id, position, daily, unrealised, value } => {
+            let daily = daily.unwrap_or(f64::MAX);
+            Line::of(95).add(req_id).add(position).add(daily).add(unrealised).add(0).add(value)
         }
+        Event::Data(event) => super::data_events::encode(event),
         Event::OpenOrder(view) => open_order(version, view),
         Event::OpenOrderEnd => Line::of(53).add(1),
         Event::OrderStatus(status) => order_status(status),
@@ -137,7 +140,7 @@ fn contract_details(req_id: i32, details: &ContractDetails) -> Line {
         .add("")
         .add(&details.under_symbol)
         .add(&details.under_security_type)
-        .add("")
+        .add(&details.market_rule_ids)
         .add(&details.real_expiration_date)
         .add("")
         .add(1)

@@ -2,6 +2,7 @@
 
 use super::super::request::{DecodeError, HistoryRequest, MarketDataKind, Request, Subscription};
 use super::super::words::WireExecutionFilter;
+use super::data_requests::data_request;
 use super::fields::Fields;
 use super::order_requests::place_order;
 
@@ -41,12 +42,15 @@ pub fn decode(version: u32, frame: &[u8]) -> Result<Request, DecodeError> {
         94 => pnl_single(fields)?,
         95 => Request::CancelPnlSingle { req_id: fields.number("reqId")? },
         99 => Request::CompletedOrders,
-        message_id => Request::Unanswered { message_id },
+        message_id => match data_request(fields)? {
+            Some(request) => Request::Data(request),
+            None => Request::Unanswered { message_id },
+        },
     })
 }
 
 /// A number behind the version of its message.
-fn versioned_number(fields: &mut Fields<'_>) -> Result<i32, DecodeError> {
+pub(super) fn versioned_number(fields: &mut Fields<'_>) -> Result<i32, DecodeError> {
     fields.skip(1, "version")?;
     fields.number("id")
 }
@@ -89,9 +93,23 @@ fn history(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
     fields.skip(1, "includeExpired")?;
     let (end, bar_size) = (fields.owned("endDateTime")?, fields.owned("barSizeSetting")?);
     let duration = fields.owned("durationStr")?;
-    fields.skip(1, "useRTH")?;
+    let use_rth = fields.flag("useRTH")?;
     let what_to_show = fields.owned("whatToShow")?;
-    let wanted = HistoryRequest { contract, end, bar_size, duration, what_to_show };
+    let format_date = fields.number_or_zero("formatDate")?;
+    if contract.security_type == "BAG" {
+        fields.legs(0)?;
+    }
+    let keep_up_to_date = fields.flag("keepUpToDate")?;
+    let wanted = HistoryRequest {
+        contract,
+        end,
+        bar_size,
+        duration,
+        what_to_show,
+        use_rth,
+        format_date,
+        keep_up_to_date,
+    };
     Ok(Request::History { req_id, wanted: Box::new(wanted) })
 }
 
@@ -130,6 +148,7 @@ fn executions(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
         security_type: fields.owned("secType")?,
         exchange: fields.owned("exchange")?,
         side: fields.owned("side")?,
+        ..WireExecutionFilter::default()
     };
     Ok(Request::Executions { req_id, filter: Box::new(filter) })
 }

@@ -89,6 +89,8 @@ pub struct ContractDetails {
     pub under_symbol: Option<String>,
     #[prost(string, optional, tag = "20")]
     pub under_sec_type: Option<String>,
+    #[prost(string, optional, tag = "21")]
+    pub market_rule_ids: Option<String>,
     #[prost(string, optional, tag = "22")]
     pub real_expiration_date: Option<String>,
     #[prost(string, optional, tag = "24")]

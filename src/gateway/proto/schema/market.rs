@@ -26,8 +26,14 @@ pub struct HistoricalDataRequest {
     pub bar_size_setting: Option<String>,
     #[prost(string, optional, tag = "5")]
     pub duration: Option<String>,
+    #[prost(bool, optional, tag = "6")]
+    pub use_rth: Option<bool>,
     #[prost(string, optional, tag = "7")]
     pub what_to_show: Option<String>,
+    #[prost(int32, optional, tag = "8")]
+    pub format_date: Option<i32>,
+    #[prost(bool, optional, tag = "9")]
+    pub keep_up_to_date: Option<bool>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -175,6 +175,10 @@ pub struct ExecutionFilter {
     pub exchange: Option<String>,
     #[prost(string, optional, tag = "7")]
     pub side: Option<String>,
+    #[prost(int32, optional, tag = "8")]
+    pub last_n_days: Option<i32>,
+    #[prost(int32, repeated, tag = "9")]
+    pub specific_dates: Vec<i32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
