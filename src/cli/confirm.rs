@@ -57,7 +57,8 @@ fn list(journal: &Journal) -> anyhow::Result<()> {
         println!("nothing waits to be booked");
     }
     for one in waiting {
-        println!("{} USD, {}, confirmed {}", one.amount, one.reason, one.confirmed_at);
+        let amount = one.amount.decimal().round_dp(2);
+        println!("{amount} USD, {}, confirmed {}", one.reason, one.confirmed_at);
     }
     Ok(())
 }
