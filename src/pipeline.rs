@@ -20,7 +20,7 @@ pub mod step;
 
 pub use catalogue::{Catalogue, Files};
 pub use delivery::{Sequence, Shared, deliver, ops_stamp};
-pub use flush::{Flush, Flusher, Numbering};
+pub use flush::{Flush, Flusher, HeldKeys, Numbering};
 pub use live::{BuildReport, LiveTables, Phase};
 pub use model::{FileFault, Kind, Model, Retention, Role};
 pub use run::{Params, Run};

@@ -26,7 +26,7 @@ mod watch;
 mod work;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -94,8 +94,6 @@ pub struct Trader<B> {
     reconciliations: i64,
     /// Cash that the executions told so far leave.
     cash: Usd,
-    /// Executions that the lake holds, or will with its next flush.
-    stored: BTreeSet<String>,
 }
 
 /// Something that the operator must know.
@@ -114,13 +112,11 @@ pub struct TraderParts<B> {
     pub calendar: Arc<Calendar>,
     pub flusher: Flusher,
     pub settings: TradeSettings,
-    /// Ids of executions that the lake holds already.
-    pub stored: BTreeSet<String>,
 }
 
 impl<B> Trader<B> {
     pub fn new(parts: TraderParts<B>) -> Result<Self, JournalError> {
-        let TraderParts { broker, journal, sequence, calendar, flusher, settings, stored } = parts;
+        let TraderParts { broker, journal, sequence, calendar, flusher, settings } = parts;
         let cash = settings.opening_cash + journal.borrow().executed_cash()?;
         let published = journal.borrow().last_change()?;
         let breaker = watch::breaker_of(&journal.borrow())?;
@@ -142,7 +138,6 @@ impl<B> Trader<B> {
             gate_runs: 0,
             reconciliations: 0,
             cash,
-            stored,
         })
     }
 

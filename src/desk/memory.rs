@@ -11,10 +11,11 @@ use tokio::runtime::Handle;
 use crate::broker::ib::{Listed, Recalled};
 use crate::ingest::{BarContent, Delivered};
 use crate::journal::Journal;
-use crate::lake::{Durability, Lake, LakeOptions, Row, Rows};
+use crate::lake::{Durability, Lake, LakeOptions, Row, Rows, TableName};
 use crate::market::{
     ConId, ExerciseStyle, OptionContract, OptionRight, Settlement, Symbol, Timestamp,
 };
+use crate::pipeline::HeldKeys;
 
 use super::home::Home;
 
@@ -32,12 +33,17 @@ pub struct Memory {
     pub executed: BTreeSet<String>,
 }
 
+/// What of silver.fills a flush passes over.
+pub fn held_fills(executed: BTreeSet<String>) -> HeldKeys {
+    HeldKeys { table: TableName::new("silver", "fills"), column: "exec_id", keys: executed }
+}
+
 impl Memory {
     pub async fn of(lake: &Lake) -> anyhow::Result<Self> {
         let sql = "select distinct conid from bronze.contracts";
         let rows = query(lake, None, sql).await?;
         let described: Result<_, _> = rows.iter().map(|row| row.int("conid").map(ConId)).collect();
-        // What bronze holds and silver does not is told again, and must reach silver.
+        // Told again after a restart: the day's profit counts them, the lake has them.
         let sql = "select distinct exec_id from silver.fills";
         let rows = query(lake, None, sql).await?;
         let executed: Result<_, _> =

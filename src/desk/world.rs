@@ -27,7 +27,7 @@ use crate::pipeline::{Sequence, Shared, deliver, ops_stamp};
 use crate::schedule::{Missed, MissedBecause, Occurrence};
 use crate::trade::{TradeSettings, Trader, TraderParts, Transmission, WorkParameters, shared};
 
-use super::memory::{Memory, query};
+use super::memory::{Memory, held_fills, query};
 use super::settings::{OrderMode, Settings};
 use super::step_list::{STEPS, StepParts};
 
@@ -147,8 +147,6 @@ impl<B: Broker + Feed + 'static> World<B> {
             }
         };
         let sequence = shared(sequence);
-        let flusher = Flusher::new(handle.clone(), numbering);
-        let chains_taken_at = Rc::new(Cell::new(None));
         for spec in live.stored()? {
             runtime.block_on(lake.create(&spec))?;
         }
@@ -157,6 +155,9 @@ impl<B: Broker + Feed + 'static> World<B> {
             // Whatever a demo has written, or a job by hand, is of a market begun anew.
             Pace::Virtual | Pace::ByHand => Memory::default(),
         };
+        let fills = held_fills(memory.executed.clone());
+        let flusher = Flusher::new(handle.clone(), numbering).passing_over(fills);
+        let chains_taken_at = Rc::new(Cell::new(None));
         let trader = shared(Trader::new(TraderParts {
             broker: Rc::clone(&broker),
             journal: Rc::clone(&journal),
@@ -164,7 +165,6 @@ impl<B: Broker + Feed + 'static> World<B> {
             calendar: Arc::clone(&calendar),
             flusher: flusher.clone(),
             settings: trade_settings(&plans, (opening_cash, pace))?,
-            stored: memory.executed.clone(),
         })?);
         let steps = StepParts {
             plans: &plans,

@@ -2,16 +2,17 @@
 //! exactly once.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 
-use crate::lake::arrow::array::RecordBatch;
+use crate::lake::arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use crate::lake::arrow::compute::{
-    SortColumn, concat_batches, lexsort_to_indices, take_record_batch,
+    SortColumn, cast, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
 };
+use crate::lake::arrow::datatypes::DataType;
 use crate::lake::{Batch, Lake, TableName};
 
 use super::step::StepContext;
@@ -48,11 +49,39 @@ pub struct Flusher {
     runtime: Handle,
     numbering: Numbering,
     written: Rc<RefCell<Written>>,
+    held: Option<Rc<HeldKeys>>,
+}
+
+/// Rows that the lake holds from before this process, by a text column of their table: what is told
+/// again after a restart counts in the live tables, and is not written again.
+#[derive(Debug)]
+pub struct HeldKeys {
+    pub table: TableName,
+    pub column: &'static str,
+    pub keys: BTreeSet<String>,
+}
+
+impl HeldKeys {
+    fn without_held(&self, rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
+        let column = rows
+            .column_by_name(self.column)
+            .with_context(|| format!("{} has no column {}", self.table, self.column))?;
+        let texts = cast(column, &DataType::Utf8)?;
+        let is_new = |key: Option<&str>| Some(key.is_none_or(|key| !self.keys.contains(key)));
+        let keep: BooleanArray = texts.as_string::<i32>().iter().map(is_new).collect();
+        Ok(filter_record_batch(rows, &keep)?)
+    }
 }
 
 impl Flusher {
     pub fn new(runtime: Handle, numbering: Numbering) -> Self {
-        Self { runtime, numbering, written: Rc::default() }
+        Self { runtime, numbering, written: Rc::default(), held: None }
+    }
+
+    /// Passes over rows that the lake holds.
+    #[must_use]
+    pub fn passing_over(self, held: HeldKeys) -> Self {
+        Self { held: Some(Rc::new(held)), ..self }
     }
 
     fn next_number(&self, lake: &Lake, table: &TableName) -> anyhow::Result<i64> {
@@ -74,7 +103,13 @@ impl Flusher {
     pub fn flush(&self, context: &mut StepContext<'_>, which: Flush) -> anyhow::Result<()> {
         let chosen = |table: &TableName| (table.schema() == "bronze") == (which == Flush::Bronze);
         for (table, schema, batches) in context.live.take_pending(chosen) {
-            let rows = sorted(&concat_batches(&schema, &batches)?)?;
+            let mut rows = sorted(&concat_batches(&schema, &batches)?)?;
+            if let Some(held) = self.held.as_ref().filter(|held| held.table == table) {
+                rows = held.without_held(&rows)?;
+                if rows.num_rows() == 0 {
+                    continue;
+                }
+            }
             let spec = context.live.spec_of(&table, &schema)?;
             let number = self.next_number(context.lake, &table)?;
             let batch = Batch {
@@ -120,4 +155,28 @@ fn sorted(rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
         return Ok(rows.clone());
     }
     Ok(take_record_batch(rows, &lexsort_to_indices(&columns, None)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::lake::arrow::array::{ArrayRef, StringArray};
+
+    #[test]
+    fn what_the_lake_holds_is_passed_over_and_the_rest_is_not() {
+        let held = HeldKeys {
+            table: TableName::new("silver", "fills"),
+            column: "exec_id",
+            keys: ["a", "b"].map(str::to_owned).into(),
+        };
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "c", "b"]));
+        let rows = RecordBatch::try_from_iter([("exec_id", ids)]).unwrap();
+        let left = held.without_held(&rows).unwrap();
+        let left: Vec<_> = left.column(0).as_string::<i32>().iter().flatten().collect();
+        assert_eq!(left, ["c"]);
+        let other = RecordBatch::try_from_iter([("conid", rows.column(0).clone())]).unwrap();
+        assert!(held.without_held(&other).is_err());
+    }
 }

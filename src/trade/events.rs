@@ -53,7 +53,6 @@ impl<B: Broker + Feed> Trader<B> {
         let events = self.broker.borrow_mut().take_events();
         let mut orders = Vec::new();
         let mut executions = Vec::new();
-        let mut heard = false;
         for event in &events {
             match event {
                 BrokerEvent::Order(event) => {
@@ -62,10 +61,9 @@ impl<B: Broker + Feed> Trader<B> {
                 }
                 BrokerEvent::Gap(gap) => self.note_gap(gap)?,
                 BrokerEvent::Execution(execution) => {
-                    heard = true;
                     let understood = self.journal.borrow().understood(execution)?;
                     for execution in &understood {
-                        executions.extend(self.new_cells(execution, context));
+                        executions.push(self.execution_cells(execution, context));
                         if self.apply(execution)? != Applied::Known {
                             self.cash += execution.cash;
                         }
@@ -75,7 +73,7 @@ impl<B: Broker + Feed> Trader<B> {
         }
         deliver(context, &TableName::new("bronze", "order_events"), &ORDER_EVENTS, &orders)?;
         deliver(context, &TableName::new("bronze", "executions"), &EXECUTIONS, &executions)?;
-        Ok(heard)
+        Ok(!executions.is_empty())
     }
 
     /// Takes an order's news to the journal; what cannot be is told and changes nothing there.
@@ -195,20 +193,13 @@ impl<B: Broker + Feed> Trader<B> {
 
     /// Executions into bronze, as they came or as a reconciliation found them.
     pub(super) fn store_executions(
-        &mut self,
+        &self,
         context: &mut StepContext<'_>,
         executions: &[Execution],
     ) -> anyhow::Result<()> {
         let cells: Vec<Vec<Cell>> =
-            executions.iter().filter_map(|one| self.new_cells(one, context)).collect();
+            executions.iter().map(|one| self.execution_cells(one, context)).collect();
         deliver(context, &TableName::new("bronze", "executions"), &EXECUTIONS, &cells)
-    }
-
-    /// The row of an execution that is not stored yet: after a restart a broker tells the whole day
-    /// again, to a lake that had stored all of it, or some.
-    fn new_cells(&mut self, execution: &Execution, context: &StepContext<'_>) -> Option<Vec<Cell>> {
-        let is_new = self.stored.insert(execution.exec_id.clone());
-        is_new.then(|| self.execution_cells(execution, context))
     }
 
     fn execution_cells(&self, execution: &Execution, context: &StepContext<'_>) -> Vec<Cell> {

@@ -118,7 +118,6 @@ impl Desk {
         let broker = shared(Double::new(contracts));
         let journal = shared(Journal::in_memory().unwrap());
         let parts = TraderParts {
-            stored: BTreeSet::new(),
             broker: Rc::clone(&broker),
             journal: Rc::clone(&journal),
             sequence: shared(Sequence::default()),
