@@ -9,6 +9,7 @@
 
 mod answers;
 mod bar_sizes;
+mod by_hand;
 mod calculations;
 mod changing;
 mod closes;

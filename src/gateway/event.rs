@@ -130,6 +130,12 @@ pub enum Event {
     Data(DataEvent),
     OpenOrder(Box<OrderView>),
     OpenOrderEnd,
+    /// An order placed by hand is this client's from now on.
+    OrderBound {
+        perm_id: i64,
+        client_id: i32,
+        order_id: i32,
+    },
     OrderStatus(Box<WireStatus>),
     CompletedOrder(Box<OrderView>),
     CompletedOrdersEnd,

@@ -64,6 +64,8 @@ pub enum Fault {
     Bust,
     /// IB closes a short option, the one that asks for most margin, as soon as there is one.
     Liquidation,
+    /// Somebody places an order in TWS by hand when it begins.
+    ManualOrder,
     /// Each order taken is answered with codes that sound like a refusal, and lives.
     AlarmingCodes,
     /// Every order is refused with 201.
@@ -75,7 +77,7 @@ pub type Parts = &'static [(Fault, f64, f64)];
 
 impl Fault {
     /// All that hold by themselves; the others are made of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Drop,
         Self::PortClosed,
         Self::HalfOpen,
@@ -101,6 +103,7 @@ impl Fault {
         Self::PartialComboFill,
         Self::Bust,
         Self::Liquidation,
+        Self::ManualOrder,
         Self::AlarmingCodes,
         Self::OrdersRefused,
     ];

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::event::Event;
 use super::keeping::Keeper;
-use super::request::Request;
+use super::request::{Request, Subscription};
 use super::scripted::{Desk, Told, again, child, in_group, limit, order, stop, withheld};
 use super::words::WireOrder;
 
@@ -304,8 +304,9 @@ fn what_is_wrong_with_an_order_has_its_own_code() {
     desk.ask(Request::CancelOrder { order_id: 0 });
     desk.ask(Request::CancelOrder { order_id: 77 });
     assert_eq!(desk.codes(), [(0, 10_149), (77, 10_147)]);
-    desk.ask(Request::AutoOpenOrders);
-    desk.ask_as(0, Request::AutoOpenOrders);
+    let bind = || Request::AutoOpenOrders { binding: Subscription::Begin };
+    desk.ask(bind());
+    desk.ask_as(0, bind());
     assert_eq!((desk.codes(), desk.told_to(0).1), (vec![(-1, 327)], vec![]));
     assert!(desk.stages().is_empty());
 }

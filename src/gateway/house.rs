@@ -41,6 +41,8 @@ pub(super) struct Seat {
     pub data_type: i32,
     pub wants_positions: bool,
     pub wants_account: bool,
+    /// Orders placed by hand are bound to it as they come.
+    pub binds: bool,
     pub feeds: Feeds,
     offences: Offences,
 }
@@ -175,6 +177,7 @@ impl House {
             data_type: 1,
             wants_positions: false,
             wants_account: false,
+            binds: false,
             feeds: Feeds::default(),
             offences: Offences::default(),
         };
@@ -370,7 +373,7 @@ impl House {
                 self.place(seat, (client_id, order_id), (*contract, *order));
             }
             Request::CancelOrder { order_id } => self.cancel(seat, client_id, order_id),
-            Request::AutoOpenOrders => self.bind_orders(seat, client_id),
+            Request::AutoOpenOrders { binding } => self.bind_from_now(seat, client_id, binding),
             Request::GlobalCancel => self.cancel_all(),
             Request::OpenOrders => self.open_orders(seat, Some(client_id)),
             Request::AllOpenOrders => self.open_orders(seat, None),

@@ -76,6 +76,24 @@ pub fn find(source: &dyn MarketSource, wanted: &WireContract) -> Vec<Instrument>
     listed.into_iter().filter(|instrument| fits(instrument, wanted)).collect()
 }
 
+/// What has a local symbol: an ETF `SPY`, a future `ESH6`, an option `SPY   260417P00580000`.
+pub fn named(source: &dyn MarketSource, local_symbol: &str) -> Option<WireContract> {
+    let of = |security_type: &str, symbol: &str| {
+        let wanted = WireContract {
+            security_type: security_type.to_owned(),
+            symbol: symbol.to_owned(),
+            local_symbol: local_symbol.to_owned(),
+            ..WireContract::default()
+        };
+        find(source, &wanted).first().map(describe)
+    };
+    let option = || {
+        let mut symbols = source.underlyings().into_iter().map(|one| one.symbol().to_string());
+        symbols.find_map(|symbol| of("OPT", &symbol))
+    };
+    of("STK", "").or_else(|| of("FUT", "")).or_else(option)
+}
+
 /// What the client left empty fits anything.
 fn fits(instrument: &Instrument, wanted: &WireContract) -> bool {
     let described = describe(instrument);

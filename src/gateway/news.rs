@@ -11,6 +11,7 @@ use crate::exchange::ExchangeEvent;
 use crate::market::{ConId, Timestamp};
 use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
 
+use super::by_hand::HAND;
 use super::event::{Event, OrderView};
 use super::held::Said;
 use super::house::{House, SeatId};
@@ -69,6 +70,9 @@ impl Fill {
 
 impl House {
     pub(super) fn open_orders(&mut self, seat: SeatId, of_client: Option<i32>) {
+        if of_client == Some(HAND) {
+            self.bind_all(seat);
+        }
         let events: Vec<[Event; 2]> = self
             .orders
             .working()
@@ -218,14 +222,20 @@ impl House {
     }
 
     /// Tells an order's state to whom it concerns, and its client what there is to say of it. One
-    /// that its client has not sent yet is not told of.
+    /// that its client has not sent yet is not told of, and one that was placed by hand, while it is
+    /// not bound, to the master client alone.
     fn tell_order(&mut self, place: usize, said: &Said) {
         let Some(order) = self.orders.at(place).filter(|order| !order.is_withheld()) else {
             return;
         };
         let (client_id, order_id) = (order.order.client_id, order.order.order_id);
         let events = both(order);
+        let master = self.rules.master_client;
+        let is_unbound = order.is_unbound();
         for seat in self.watchers(client_id) {
+            if is_unbound && self.client_of(seat) != master {
+                continue;
+            }
             for event in events.clone() {
                 self.send(seat, event);
             }

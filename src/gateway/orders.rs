@@ -23,6 +23,9 @@ use super::words::{WireContract, WireOrder, WireStatus};
 /// them. The exchange counts up from 1,000,000,001 and would need 800 million orders to meet it.
 const FIRST_OWN_PERM_ID: i64 = 1_800_000_001;
 
+/// The id of an order that was placed by hand, before it is bound.
+const UNBOUND: i32 = 0;
+
 /// An order of a client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClientOrder {
@@ -96,6 +99,11 @@ impl ClientOrder {
     /// Whether it waits for its parent.
     pub fn is_bound(&self) -> bool {
         self.stage == Stage::Held && self.order.parent_id != 0 && !self.course.freed
+    }
+
+    /// Whether it was placed by hand and belongs to no client yet.
+    pub fn is_unbound(&self) -> bool {
+        self.order.order_id == UNBOUND
     }
 
     /// Why it is held, in IB's words.
@@ -208,11 +216,30 @@ impl Orders {
         let key = (order.order.client_id, order.order.order_id);
         self.spend(key.0, key.1);
         self.by_ref.insert(order.order_ref.clone(), place);
-        self.by_id.insert(key, place);
+        if key.1 != UNBOUND {
+            self.by_id.insert(key, place);
+        }
         if !order.is_final() {
             self.live.insert(place);
         }
         self.all.push(order);
+    }
+
+    /// The places of orders by hand that work and are not bound.
+    pub fn unbound(&mut self) -> Vec<usize> {
+        let mut live = self.live();
+        live.retain(|place| self.at(*place).is_some_and(ClientOrder::is_unbound));
+        live
+    }
+
+    /// Gives an order by hand its id, one below the last; its permanent id and this one.
+    pub fn bind(&mut self, place: usize) -> Option<(i64, i32)> {
+        let bound = self.all.iter().map(|order| order.order.order_id).min().unwrap_or_default();
+        let order = self.all.get_mut(place).filter(|order| order.is_unbound())?;
+        order.order.order_id = bound.min(UNBOUND).checked_sub(1)?;
+        let (client_id, order_id) = (order.order.client_id, order.order.order_id);
+        self.by_id.insert((client_id, order_id), place);
+        Some((order.order.perm_id, order_id))
     }
 
     /// Gives an order that may go to the exchange once more a new reference. What the exchange

@@ -87,7 +87,9 @@ pub enum Request {
     GlobalCancel,
     OpenOrders,
     AllOpenOrders,
-    AutoOpenOrders,
+    AutoOpenOrders {
+        binding: Subscription,
+    },
     CompletedOrders,
     Executions {
         req_id: i32,
@@ -116,7 +118,7 @@ impl Request {
             Self::GlobalCancel
             | Self::OpenOrders
             | Self::AllOpenOrders
-            | Self::AutoOpenOrders
+            | Self::AutoOpenOrders { .. }
             | Self::CompletedOrders => Some(-1),
             _ => None,
         }

@@ -7,6 +7,7 @@
 
 use serde::Deserialize;
 
+use super::by_hand::ByHand;
 use super::faults::{Edge, Fault};
 
 /// What a fault may wait for.
@@ -56,6 +57,7 @@ struct Written {
     after_seconds: Option<f64>,
     for_seconds: Option<f64>,
     by_seconds: Option<f64>,
+    order: Option<ByHand>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -73,13 +75,14 @@ enum Start {
 }
 
 /// One fault of a script.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Entry {
     kind: Fault,
     start: Start,
     lasts: f64,
     /// Of a clock that is told wrong.
     by: f64,
+    order: Option<ByHand>,
 }
 
 /// What happens when, from a TOML file of `[[fault]]` tables.
@@ -176,6 +179,11 @@ impl Script {
         self.entries.iter().any(|entry| entry.kind == fault)
     }
 
+    /// The order by hand that a fault is about.
+    pub fn order_of(&self, mark: Mark) -> Option<&ByHand> {
+        self.entries.get(mark.entry)?.order.as_ref()
+    }
+
     /// The parts of all faults whose beginning is known.
     fn spans<'a>(&'a self, history: &'a History) -> impl Iterator<Item = Span> + 'a {
         self.entries.iter().enumerate().flat_map(|(place, entry)| {
@@ -233,7 +241,7 @@ impl Written {
         let lasts = match (self.for_seconds, self.kind) {
             (Some(lasts), _) => lasts,
             // It happens at once.
-            (None, Fault::Bust) => 0.0,
+            (None, Fault::Bust | Fault::ManualOrder) => 0.0,
             (None, _) => return wrong("for_seconds", "is missing: how long does it last?"),
         };
         let by = match (self.by_seconds, self.kind) {
@@ -243,7 +251,13 @@ impl Written {
             (Some(_), _) => return wrong("by_seconds", "belongs to clock_skew alone"),
             (None, _) => 0.0,
         };
-        Ok(Entry { kind: self.kind, start, lasts, by })
+        let order = match (self.order, self.kind) {
+            (Some(order), Fault::ManualOrder) => Some(order),
+            (None, Fault::ManualOrder) => return wrong("order", "is missing: what is placed?"),
+            (Some(_), _) => return wrong("order", "belongs to manual_order alone"),
+            (None, _) => None,
+        };
+        Ok(Entry { kind: self.kind, start, lasts, by, order })
     }
 }
 

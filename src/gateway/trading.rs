@@ -24,7 +24,7 @@ impl House {
         (client_id, order_id): (i32, i32),
         (contract, mut order): (WireContract, WireOrder),
     ) {
-        if order_id < 1 {
+        if order_id < 1 && self.orders.place_of(client_id, order_id).is_none() {
             return self.error(seat, (order_id, 10_149), &format!("Invalid order id: {order_id}"));
         }
         order.client_id = client_id;
@@ -102,7 +102,11 @@ impl House {
     }
 
     /// Takes a new order: at the exchange where it may go there at once, else held back here.
-    fn submit(&mut self, contract: &WireContract, mut order: WireOrder) -> Result<(), Reject> {
+    pub(super) fn submit(
+        &mut self,
+        contract: &WireContract,
+        mut order: WireOrder,
+    ) -> Result<(), Reject> {
         let sign = sign_of(&order.action)?;
         self.take_into_bracket(&mut order)?;
         let group = group_of(&order)?;
@@ -223,7 +227,7 @@ impl House {
     pub(super) fn cancel(&mut self, seat: SeatId, client_id: i32, order_id: i32) {
         self.happens(Happening::CancelAsked);
         let answer = match self.orders.place_of(client_id, order_id) {
-            _ if order_id < 1 => refuse(10149, format!("Invalid order id: {order_id}")),
+            None if order_id < 1 => refuse(10149, format!("Invalid order id: {order_id}")),
             None => refuse(
                 10147,
                 format!("OrderId {order_id} that needs to be cancelled is not found."),
@@ -257,15 +261,6 @@ impl House {
             order.course.cancelling = true;
         }
         Ok(())
-    }
-
-    /// Only client 0 may have orders bound to it that are placed in TWS by hand. Nobody places any
-    /// in this gateway, so there is nothing to bind.
-    pub(super) fn bind_orders(&mut self, seat: SeatId, client_id: i32) {
-        if client_id != 0 {
-            let said = "Only the client with id 0 may set the auto bind property.";
-            self.error(seat, (-1, 327), said);
-        }
     }
 }
 

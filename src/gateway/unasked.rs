@@ -9,13 +9,11 @@
 use crate::exchange::VOID;
 use crate::structures::{Execution, ExecutionKind};
 
+use super::by_hand::HAND;
 use super::house::House;
 use super::listing::{SMART, describe};
 use super::news::{Fill, local_time};
 use super::words::WireExecution;
-
-/// The client that hears of what none of them has sent.
-const MASTER: i32 = 0;
 
 /// An execution's name as it is told first.
 pub(super) fn first_version(exec_id: &str) -> String {
@@ -81,7 +79,7 @@ impl House {
             shares: execution.quantity.abs().into(),
             price,
             perm_id: 0,
-            client_id: MASTER,
+            client_id: HAND,
             cumulative: execution.quantity.abs().into(),
             average_price: price,
             order_ref: String::new(),
@@ -93,7 +91,7 @@ impl House {
             execution: told,
             commission: Some(execution.commission.to_f64()),
         };
-        self.tell_fills(MASTER, vec![fill]);
+        self.tell_fills(HAND, vec![fill]);
     }
 }
 

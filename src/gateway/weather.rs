@@ -126,6 +126,11 @@ impl House {
             (Fault::CompetingSession, Edge::Begins) => self.end_streams(),
             (Fault::Liquidation, edge) => self.weather.liquidates = edge == Edge::Begins,
             (Fault::Bust, Edge::Begins) => self.break_trade(),
+            (Fault::ManualOrder, Edge::Begins) => {
+                if let Some(order) = self.weather.script.order_of(mark).cloned() {
+                    self.place_by_hand(&order);
+                }
+            }
             _ => {}
         }
         for (code, message) in notices(mark.fault, mark.edge) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use deltadesk::gateway::Rules;
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use ibapi::orders::{ExecutionData, Executions, OrderStatusKind, order_builder};
 use ibapi::prelude::*;
 use tokio::time::{sleep, timeout};
@@ -67,6 +67,23 @@ async fn sell(
     };
     timeout(BOUND, listening).await.unwrap();
     Sold { order_id, short, updates }
+}
+
+/// The first update of its kind.
+async fn first(
+    updates: &mut (impl Stream<Item = Result<OrderUpdate, ibapi::Error>> + Unpin),
+    wanted: impl Fn(&OrderUpdate) -> bool,
+) -> OrderUpdate {
+    timeout(BOUND, async {
+        loop {
+            let update = updates.next().await.unwrap().unwrap();
+            if wanted(&update) {
+                return update;
+            }
+        }
+    })
+    .await
+    .unwrap()
 }
 
 fn executions(updates: &[(Duration, OrderUpdate)]) -> Vec<(Duration, &ExecutionData)> {
@@ -235,4 +252,28 @@ async fn a_short_option_may_be_closed_by_force() {
     let left = held(&client).await;
     assert!(left.iter().all(|(conid, _)| *conid != sold.short.contract_id), "{left:?}");
     assert_eq!(left.len(), 1, "the long one stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_by_hand_is_bound_to_client_0_which_cancels_it() {
+    let order = "order = { contract = 'SPY', action = 'BUY', quantity = 7, limit = 1.0 }";
+    let running = faulty("manual_order", &format!("on = 'connection'\nnth = 2\n{order}")).await;
+    let client = connect(&running.address, 0).await.unwrap();
+    let mut updates = client.order_update_stream().await.unwrap().filter_data();
+    let _bound = client.auto_open_orders(true).await.unwrap();
+    // Answered behind what was asked before it.
+    client.server_time().await.unwrap();
+    let other = connect(&running.address, 1).await.unwrap();
+    let bound = first(&mut updates, |one| matches!(one, OrderUpdate::OrderBound(_))).await;
+    let OrderUpdate::OrderBound(bound) = bound else { panic!("{bound:?}") };
+    assert_eq!((bound.client_id, bound.order_id), (0, -1));
+    let mut seen = other.all_open_orders().await.unwrap().filter_data();
+    let Orders::OrderData(data) = timeout(BOUND, seen.next()).await.unwrap().unwrap().unwrap()
+    else {
+        panic!("no order is open")
+    };
+    assert_eq!((data.order.perm_id, data.order.client_id), (bound.perm_id, 0));
+    let _cancel = client.cancel_order(bound.order_id, "").await.unwrap();
+    let ended = |one: &OrderUpdate| matches!(one, OrderUpdate::OrderStatus(status) if status.status == OrderStatusKind::Cancelled);
+    first(&mut updates, ended).await;
 }

@@ -58,6 +58,26 @@ fn a_leg_that_is_closed_by_force_leaves_its_strategy_and_is_told() {
 }
 
 #[test]
+fn what_somebody_trades_by_hand_is_told_and_blocks_until_it_is_traded_back() {
+    let by_hand = |at: u32, action: &str| {
+        format!(
+            "[[fault]]\nkind = 'manual_order'\nat_seconds = {at}\n[fault.order]\n\
+             contract = 'SPY'\naction = '{action}'\nquantity = 10\n"
+        )
+    };
+    let script = format!("{}{}", by_hand(8, "BUY"), by_hand(20, "SELL"));
+    let subject = "execution that belongs to no strategy";
+    let (home, said) =
+        under(&script, |said| said.iter().filter(|line| line.contains(subject)).count() > 1);
+    sound(home.path(), &said);
+    let all = said.join("\n");
+    assert_eq!(alerts(&home, subject), 2, "{all}");
+    let between = "select count(*) from ops.reconciliation where difference = 'extra'
+        and symbol = 'SPY'";
+    assert!(count(home.path(), between) > 0, "{all}");
+}
+
+#[test]
 fn combos_that_fill_in_parts_with_legs_told_apart_are_counted_whole() {
     let script = "[[fault]]\nkind = 'partial_combo_fill'\nat_seconds = 0\nfor_seconds = 600\n\
                   [[fault]]\nkind = 'legs_apart'\nat_seconds = 0\nfor_seconds = 600\n";

@@ -150,6 +150,14 @@ pub fn encode(event: &Event) -> Vec<u8> {
         Event::Data(event) => super::data_events::encode(event),
         Event::OpenOrder(view) => open_order(view),
         Event::OpenOrderEnd => body(53, &schema::Empty {}),
+        Event::OrderBound { perm_id, client_id, order_id } => body(
+            100,
+            &schema::OrderBound {
+                perm_id: Some(*perm_id),
+                client_id: Some(*client_id),
+                order_id: Some(*order_id),
+            },
+        ),
         Event::OrderStatus(status) => order_status(status),
         Event::CompletedOrder(view) => body(
             101,

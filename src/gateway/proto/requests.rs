@@ -21,6 +21,13 @@ pub fn decode(frame: &[u8]) -> Result<Request, DecodeError> {
     Body { id, body }.request()
 }
 
+fn subscription_of(begins: Option<bool>) -> Subscription {
+    match begins {
+        Some(true) => Subscription::Begin,
+        Some(false) | None => Subscription::End,
+    }
+}
+
 /// A message's number and its protobuf.
 pub(super) struct Body<'a> {
     pub(super) id: u32,
@@ -52,7 +59,7 @@ impl Body<'_> {
             7 => self.executions()?,
             8 => Request::NextId,
             9 => self.contract_details()?,
-            15 => Request::AutoOpenOrders,
+            15 => self.auto_open_orders()?,
             20 => self.history()?,
             25 => Request::CancelHistory { req_id: self.number()? },
             16 => Request::AllOpenOrders,
@@ -147,11 +154,13 @@ impl Body<'_> {
 
     fn account_updates(&self) -> Result<Request, DecodeError> {
         let said: schema::AccountDataRequest = self.read()?;
-        let subscription = match said.subscribe {
-            Some(true) => Subscription::Begin,
-            Some(false) | None => Subscription::End,
-        };
+        let subscription = subscription_of(said.subscribe);
         Ok(Request::AccountUpdates { subscription, account: said.acct_code.unwrap_or_default() })
+    }
+
+    fn auto_open_orders(&self) -> Result<Request, DecodeError> {
+        let said: schema::AutoOpenOrdersRequest = self.read()?;
+        Ok(Request::AutoOpenOrders { binding: subscription_of(said.auto_bind) })
     }
 
     fn account_updates_multi(&self) -> Result<Request, DecodeError> {

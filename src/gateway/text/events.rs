@@ -81,6 +81,9 @@ pub fn encode(version: u32, event: &Event) -> Option<Vec<u8>> {
         Event::Data(event) => super::data_events::encode(event),
         Event::OpenOrder(view) => open_order(version, view),
         Event::OpenOrderEnd => Line::of(53).add(1),
+        Event::OrderBound { perm_id, client_id, order_id } => {
+            Line::of(100).add(perm_id).add(client_id).add(order_id)
+        }
         Event::OrderStatus(status) => order_status(status),
         Event::CompletedOrder(view) => completed_order(version, view),
         Event::CompletedOrdersEnd => Line::of(102),

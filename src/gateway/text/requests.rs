@@ -21,7 +21,7 @@ pub fn decode(version: u32, frame: &[u8]) -> Result<Request, DecodeError> {
         7 => executions(fields)?,
         8 => Request::NextId,
         9 => contract_details(fields)?,
-        15 => Request::AutoOpenOrders,
+        15 => auto_open_orders(fields)?,
         20 => history(fields)?,
         25 => Request::CancelHistory { req_id: versioned_number(fields)? },
         16 => Request::AllOpenOrders,
@@ -124,6 +124,12 @@ fn account_updates(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
     let subscription =
         if fields.flag("subscribe")? { Subscription::Begin } else { Subscription::End };
     Ok(Request::AccountUpdates { subscription, account: fields.owned("acctCode")? })
+}
+
+fn auto_open_orders(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
+    fields.skip(1, "version")?;
+    let binding = if fields.flag("bAutoBind")? { Subscription::Begin } else { Subscription::End };
+    Ok(Request::AutoOpenOrders { binding })
 }
 
 fn account_updates_multi(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {

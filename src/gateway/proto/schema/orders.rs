@@ -14,6 +14,22 @@ pub struct PlaceOrderRequest {
     pub order: Option<Order>,
 }
 
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct AutoOpenOrdersRequest {
+    #[prost(bool, optional, tag = "1")]
+    pub auto_bind: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OrderBound {
+    #[prost(int64, optional, tag = "1")]
+    pub perm_id: Option<i64>,
+    #[prost(int32, optional, tag = "2")]
+    pub client_id: Option<i32>,
+    #[prost(int32, optional, tag = "3")]
+    pub order_id: Option<i32>,
+}
+
 /// Also an open order and, without its first field, a completed one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct OpenOrder {
