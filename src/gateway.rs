@@ -7,68 +7,80 @@
 //!
 //! What is assumed of TWS and was not observed says so where it stands.
 
-mod answers;
-mod bar_sizes;
-mod by_hand;
-mod calculations;
-mod changing;
-mod closes;
+// The wire: frames, two codecs, one vocabulary.
 mod codec;
-mod compare;
-mod data;
 mod data_event;
 mod data_request;
-#[cfg(test)]
-mod data_tests;
-mod ending;
-mod entitlement;
 mod event;
-mod faults;
-mod feeds;
-mod five_seconds;
 mod frame;
+mod handshake;
+mod proto;
+mod request;
+mod text;
+mod words;
+
+// Connections and IB's rules of traffic.
+mod compare;
+mod playback;
+mod proxy;
+mod recording;
+mod server;
+mod traffic;
+
+// The house: the exchange, its account and clients, and what is kept and told of them.
+mod answers;
+mod closes;
+mod ending;
+mod feeds;
+mod hours;
+mod house;
+mod keeping;
+mod listing;
+mod market_rules;
+mod profit;
+
+// Orders: the book, what waits in front of the exchange, and what comes of them.
+mod by_hand;
+mod changing;
+mod held;
+mod news;
+mod orders;
+mod stops;
+mod terms;
+mod trading;
+mod unasked;
+
+// Market data: streams, history, calculations, and what the account may see.
+mod bar_sizes;
+mod calculations;
+mod data;
+mod entitlement;
+mod five_seconds;
 mod generic_ticks;
 mod growing;
-mod handshake;
-mod held;
+mod history;
+mod history_pacing;
+mod intraday;
+mod seen;
+mod ticks;
+
+// Faults: what can go wrong, when it does, and how the house fares under it.
+mod faults;
+mod script;
+mod weather;
+
+#[cfg(test)]
+mod data_tests;
 #[cfg(test)]
 mod held_laws;
 #[cfg(test)]
 mod held_tests;
-mod history;
-mod history_pacing;
-mod hours;
-mod house;
 #[cfg(test)]
 mod house_tests;
-mod intraday;
-mod keeping;
-mod listing;
-mod market_rules;
-mod news;
-mod orders;
-mod playback;
-mod profit;
-mod proto;
-mod proxy;
-mod recording;
-mod request;
-mod script;
 #[cfg(test)]
 mod scripted;
-mod seen;
-mod server;
-mod stops;
-mod terms;
 #[cfg(test)]
 mod tests;
-mod text;
-mod ticks;
-mod trading;
-mod traffic;
-mod unasked;
-mod weather;
-mod words;
 
 pub use entitlement::{Entitled, Entitlement, EntitlementError, Entitlements};
 pub use event::{Event, OrderView};

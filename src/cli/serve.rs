@@ -8,8 +8,9 @@ use clap::Args;
 
 use super::tell;
 
+use crate::desk::behind::ServeOrder;
 use crate::desk::home::Home;
-use crate::desk::serve::{Listener, ServeOrder, begins, run};
+use crate::desk::serve::{Listener, begins, run};
 use crate::gateway::{Script, Speed};
 use crate::market::Timestamp;
 

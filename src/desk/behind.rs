@@ -17,7 +17,6 @@ use super::home::{Home, Served};
 use super::live::Filed;
 use super::memory::recall;
 use super::paper;
-use super::serve::ServeOrder;
 use super::settings::BrokerKind;
 use super::world::Plans;
 
@@ -31,6 +30,17 @@ const BEYOND_TARGET_DAYS: i64 = 30;
 const ONLY_CLIENT: i32 = 1;
 /// The journal's name for the account's cash when this home first saw it, millionths of a USD.
 const OPENING_CASH: &str = "opening_cash_micros";
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct ServeOrder {
+    pub speed: Speed,
+    /// Seed of the embedded market; 1 without it.
+    pub seed: Option<u64>,
+    /// Where the embedded market's time begins; the wall's own time without it.
+    pub from: Option<Timestamp>,
+    pub faults: Script,
+}
 
 /// The broker's side of a server.
 pub struct Behind {

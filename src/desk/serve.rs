@@ -13,7 +13,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::broker::ib::{IbBroker, Listed};
-use crate::gateway::{Script, Speed};
 use crate::journal::Journal;
 use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
 use crate::market::clock::Stopwatch;
@@ -23,7 +22,7 @@ use crate::pipeline::Files;
 use crate::schedule::{Jobs, Occurrence, Planner};
 use crate::structures::OrderState;
 
-use super::behind::{Behind, put_up};
+use super::behind::{Behind, ServeOrder, put_up};
 use super::embedded::Embedded;
 use super::files;
 use super::home::Home;
@@ -46,23 +45,12 @@ const LAST_WORDS_WITHIN: f64 = 10.0;
 /// How long a start within a session waits for quotes, of the wall, and how many are enough.
 const QUOTES_WITHIN: f64 = 60.0;
 const ENOUGH_PERCENT: usize = 95;
-/// How far back the first judgement looks for jobs that still have to run today.
 /// The day's reference data is read half an hour before the open.
 const BEFORE_OPEN: TimeDelta = TimeDelta::minutes(35);
+/// How far back the first judgement looks for jobs that still have to run today.
 const FIRST_LOOK_BACK: TimeDelta = TimeDelta::hours(12);
 /// The journal's name for the instant up to which jobs have been judged.
 const WATERMARK: &str = "schedule";
-
-/// What was asked for.
-#[derive(Debug, Clone)]
-pub struct ServeOrder {
-    pub speed: Speed,
-    /// Seed of the embedded market; 1 without it.
-    pub seed: Option<u64>,
-    /// Where the embedded market's time begins; the wall's own time without it.
-    pub from: Option<Timestamp>,
-    pub faults: Script,
-}
 
 /// Hears what the server does.
 pub trait Listener {

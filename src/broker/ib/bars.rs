@@ -18,7 +18,7 @@ use crate::market::sessions::Venue;
 use crate::market::{Instrument, Price, Symbol, Timestamp};
 
 use super::contracts;
-use super::link::{Link, Lost};
+use super::link::{HISTORY_ANSWER, Link, Lost};
 use super::pacing::Priority;
 
 /// The last sessions whose bars are complete: each market closes at its own hour.
@@ -33,10 +33,8 @@ struct Closed {
 const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(2);
 /// How long until bars that did not come are asked for again, on the desk's clock.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(10);
-/// How often it is looked whether a session has closed, and how long one answer may take, of the
-/// wall: the data farm for history is the slowest of IB's.
+/// How often it is looked whether a session has closed, of the wall.
 const LOOK: Duration = Duration::from_millis(200);
-pub const ANSWER: Duration = Duration::from_secs(30);
 /// What is asked for when the last session is already known: enough for a long absence.
 const LATEST_DAYS: i32 = 30;
 
@@ -188,7 +186,7 @@ impl Link {
             .duration(span)
             .what_to_show(what)
             .fetch();
-        match timeout(ANSWER, asked).await {
+        match timeout(HISTORY_ANSWER, asked).await {
             Ok(Ok(data)) => Ok(Ok(by_day(data))),
             Ok(Err(ibapi::Error::Notice(notice))) => {
                 Ok(Err(format!("{} {}", notice.code, notice.message)))
@@ -196,7 +194,9 @@ impl Link {
             Ok(Err(error)) if !matches!(error, ibapi::Error::Timeout) => {
                 Err(Lost(format!("asked for bars: {error}")))
             }
-            Ok(Err(_)) | Err(_) => Ok(Err(format!("no answer within {} s", ANSWER.as_secs()))),
+            Ok(Err(_)) | Err(_) => {
+                Ok(Err(format!("no answer within {} s", HISTORY_ANSWER.as_secs())))
+            }
         }
     }
 }

@@ -52,6 +52,9 @@ pub struct Bounds {
     pub skew: Option<TimeDelta>,
 }
 
+/// How long one answer of the data farm for history may take, the slowest of IB's; of the wall.
+pub const HISTORY_ANSWER: Duration = Duration::from_secs(30);
+
 /// Two machines that keep time by NTP agree far better than this, and quotes are judged by age in
 /// seconds.
 pub const CLOCKS_WITHIN: TimeDelta = TimeDelta::seconds(5);
@@ -186,7 +189,7 @@ pub async fn connect(endpoint: &Endpoint, bounds: Bounds) -> Result<Client, Lost
         // and a connection that comes back by itself does not say so in its streams.
         .max_reconnect_attempts(0)
         // Each of our waits has its own bound; the crate's must not undercut the longest.
-        .one_shot_timeout(bounds.answer.max(super::bars::ANSWER));
+        .one_shot_timeout(bounds.answer.max(HISTORY_ANSWER));
     match timeout(bounds.connect, builder.connect()).await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(Lost(format!("no connection to {}: {error}", endpoint.address))),
