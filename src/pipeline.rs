@@ -12,6 +12,7 @@ pub mod flush;
 pub mod live;
 pub mod model;
 pub mod model_test;
+mod restore;
 pub mod retention;
 mod round;
 pub mod run;

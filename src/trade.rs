@@ -42,6 +42,7 @@ use settle::Dispute;
 use work::Working;
 
 pub use inputs::PnlToday;
+pub use publish::{HeldCopies, Published};
 pub use steps::{Task, TraderStep};
 pub use work::WorkParameters;
 
@@ -79,7 +80,7 @@ pub struct Trader<B> {
     flusher: Flusher,
     settings: TradeSettings,
     /// Number of the last change that was copied to ops.
-    published: i64,
+    published: Published,
     working: BTreeMap<OrderRef, Working>,
     /// Until when entries of a symbol and structure rest after a refusal.
     resting: BTreeMap<(String, String), Timestamp>,
@@ -112,14 +113,17 @@ pub struct TraderParts<B> {
     pub calendar: Arc<Calendar>,
     pub flusher: Flusher,
     pub settings: TradeSettings,
+    /// What of the journal the lake holds.
+    pub published: Published,
 }
 
 impl<B> Trader<B> {
     pub fn new(parts: TraderParts<B>) -> Result<Self, JournalError> {
-        let TraderParts { broker, journal, sequence, calendar, flusher, settings } = parts;
+        let TraderParts { broker, journal, sequence, calendar, flusher, settings, published } =
+            parts;
         let cash = settings.opening_cash + journal.borrow().executed_cash()?;
-        let published = journal.borrow().last_change()?;
         let breaker = watch::breaker_of(&journal.borrow())?;
+        let pnl = watch::kept_pnl(&journal.borrow())?;
         Ok(Self {
             broker,
             journal,
@@ -134,7 +138,7 @@ impl<B> Trader<B> {
             quoted_at: None,
             breaker,
             clean_reconciliation_at: None,
-            pnl: PnlToday::default(),
+            pnl,
             gate_runs: 0,
             reconciliations: 0,
             cash,

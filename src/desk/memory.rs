@@ -16,6 +16,7 @@ use crate::market::{
     ConId, ExerciseStyle, OptionContract, OptionRight, Settlement, Symbol, Timestamp,
 };
 use crate::pipeline::HeldKeys;
+use crate::trade::{HeldCopies, Published};
 
 use super::home::Home;
 
@@ -31,6 +32,7 @@ pub struct Memory {
     pub described: BTreeSet<ConId>,
     /// Ids of executions in silver.
     pub executed: BTreeSet<String>,
+    pub published: Published,
 }
 
 /// What of silver.fills a flush passes over.
@@ -52,8 +54,49 @@ impl Memory {
             delivered: delivered_bars(lake).await?,
             described: described?,
             executed: executed?,
+            published: published(lake).await?,
         })
     }
+}
+
+/// Tables that a broker fills anew at every start: its quotes, its account, and the executions of
+/// the day, of which `held_fills` writes none twice.
+pub fn told_anew() -> [TableName; 5] {
+    [
+        TableName::new("silver", "option_quotes"),
+        TableName::new("silver", "underlying_quotes"),
+        TableName::new("silver", "positions"),
+        TableName::new("silver", "fills"),
+        TableName::new("bronze", "account"),
+    ]
+}
+
+/// What of the journal the lake holds.
+pub async fn published(lake: &Lake) -> anyhow::Result<Published> {
+    let newest = async |table: &str| {
+        let sql = format!("select coalesce(max(change_seq), 0) as newest from ops.{table}");
+        let rows = query(lake, None, &sql).await?;
+        let newest = rows.iter().next().map(|row| row.int("newest")).transpose()?;
+        anyhow::Ok(newest.unwrap_or_default())
+    };
+    let alerts = query(lake, None, "select distinct alert_id from ops.alerts").await?;
+    let peaks = query(lake, None, "select distinct strategy_id, peaked_at from ops.peaks").await?;
+    Ok(Published {
+        through: 0,
+        held: HeldCopies {
+            orders: newest("orders").await?,
+            strategies: newest("strategies").await?,
+            legs: newest("strategy_legs").await?,
+            alerts: alerts
+                .iter()
+                .map(|row| row.text("alert_id").map(str::to_owned))
+                .collect::<Result<_, _>>()?,
+            peaks: peaks
+                .iter()
+                .map(|row| Ok((row.text("strategy_id")?.to_owned(), row.instant("peaked_at")?)))
+                .collect::<anyhow::Result<_>>()?,
+        },
+    })
 }
 
 /// What the lake holds as of an instant, or by now.

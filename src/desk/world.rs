@@ -27,7 +27,7 @@ use crate::pipeline::{Sequence, Shared, deliver, ops_stamp};
 use crate::schedule::{Missed, MissedBecause, Occurrence};
 use crate::trade::{TradeSettings, Trader, TraderParts, Transmission, WorkParameters, shared};
 
-use super::memory::{Memory, held_fills, query};
+use super::memory::{Memory, held_fills, published, query, told_anew};
 use super::settings::{OrderMode, Settings};
 use super::step_list::{STEPS, StepParts};
 
@@ -153,7 +153,10 @@ impl<B: Broker + Feed + 'static> World<B> {
         let memory = match pace {
             Pace::Served => runtime.block_on(Memory::of(&lake))?,
             // Whatever a demo has written, or a job by hand, is of a market begun anew.
-            Pace::Virtual | Pace::ByHand => Memory::default(),
+            Pace::ByHand => {
+                Memory { published: runtime.block_on(published(&lake))?, ..Memory::default() }
+            }
+            Pace::Virtual => Memory::default(),
         };
         let fills = held_fills(memory.executed.clone());
         let flusher = Flusher::new(handle.clone(), numbering).passing_over(fills);
@@ -165,6 +168,7 @@ impl<B: Broker + Feed + 'static> World<B> {
             calendar: Arc::clone(&calendar),
             flusher: flusher.clone(),
             settings: trade_settings(&plans, (opening_cash, pace))?,
+            published: memory.published.clone(),
         })?);
         let steps = StepParts {
             plans: &plans,
@@ -179,7 +183,7 @@ impl<B: Broker + Feed + 'static> World<B> {
             memory: &memory,
         }
         .build()?;
-        Ok(Self {
+        let mut world = Self {
             clock: VirtualClock::starting_at(start),
             calendar,
             broker,
@@ -194,7 +198,12 @@ impl<B: Broker + Feed + 'static> World<B> {
             steps,
             session_date: None,
             pace,
-        })
+        };
+        if pace == Pace::Served {
+            let session = world.run_at("restore", start)?.session_date;
+            world.live.restore(&world.lake, session, &told_anew())?;
+        }
+        Ok(world)
     }
 
     /// Moves the market and the clock to an instant, working orders on the way: each of their steps

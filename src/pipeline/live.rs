@@ -74,11 +74,11 @@ struct Planned {
 
 /// All tables, all plans, and the rows not yet taken to the lake.
 pub struct LiveTables {
-    runtime: Handle,
+    pub(super) runtime: Handle,
     session: SessionContext,
     run_table: Arc<LiveTable>,
     params_table: Option<(SchemaRef, Arc<LiveTable>)>,
-    slots: BTreeMap<TableName, Slot>,
+    pub(super) slots: BTreeMap<TableName, Slot>,
     contracts: BTreeMap<TableName, TableSpec>,
     /// In the order of their lineage; models of one round wait for nothing of each other.
     rounds: Vec<Vec<Planned>>,

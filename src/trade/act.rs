@@ -200,7 +200,7 @@ impl<B: Broker + Feed> Trader<B> {
     fn provenance(&self) -> Provenance {
         let read = [
             ("bronze.ingest_seq", self.sequence.borrow().last()),
-            ("ops.change_seq", self.published),
+            ("ops.change_seq", self.published.through),
         ];
         Provenance {
             sql_hash: self.settings.sql_hash.clone(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Duration, NaiveDate};
+use serde::{Deserialize, Serialize};
 
 use crate::broker::{Broker, Feed};
 use crate::journal::{LegRow, OrderRow, StrategyRow, StrategyState};
@@ -22,7 +23,8 @@ use super::Trader;
 use super::market::market_view;
 
 /// Profit and loss as limits see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PnlToday {
     session_date: Option<NaiveDate>,
     /// Net liquidation at the last reading of the session before.

@@ -1,8 +1,10 @@
 //! The journal copied to `ops.*`, so that rules and people read state where they read everything.
 
-use crate::journal::{AlertRow, LegRow, OrderRow, PeakRow, StrategyRow};
+use std::collections::BTreeSet;
+
+use crate::journal::{AlertRow, Changes, LegRow, OrderRow, PeakRow, StrategyRow};
 use crate::lake::{Cell, TableName};
-use crate::market::{Price, Usd};
+use crate::market::{Price, Timestamp, Usd};
 use crate::pipeline::StepContext;
 use crate::pipeline::{deliver, ops_stamp};
 
@@ -86,13 +88,45 @@ const PEAKS: [&str; 7] = [
 const ALERTS: [&str; 7] =
     ["alert_id", "severity", "subject", "message", "as_of", "run_id", "session_date"];
 
+/// What of the journal has been copied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Published {
+    /// Up to here nothing is left to copy.
+    pub through: i64,
+    /// What the lake holds beyond that. A process that was killed had written some tables, and had
+    /// not come to others.
+    pub held: HeldCopies,
+}
+
+/// Copies in the lake: the newest change of each table that is numbered, and which rows of others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HeldCopies {
+    pub orders: i64,
+    pub strategies: i64,
+    pub legs: i64,
+    pub alerts: BTreeSet<String>,
+    /// Strategy and instant of each peak.
+    pub peaks: BTreeSet<(String, Timestamp)>,
+}
+
+impl HeldCopies {
+    fn keep_new(&self, changes: &mut Changes) {
+        changes.orders.retain(|row| row.change_seq > self.orders);
+        changes.strategies.retain(|row| row.change_seq > self.strategies);
+        changes.legs.retain(|row| row.change_seq > self.legs);
+        changes.alerts.retain(|row| !self.alerts.contains(&row.alert_id));
+        changes.peaks.retain(|row| !self.peaks.contains(&(row.strategy_id.clone(), row.peaked_at)));
+    }
+}
+
 impl<B> Trader<B> {
-    /// Copies what changed since the last copy.
+    /// Copies what changed since the last copy, also of an earlier process.
     pub fn publish(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<()> {
-        let (changes, last) = {
+        let (mut changes, last) = {
             let journal = self.journal.borrow();
-            (journal.changes_since(self.published)?, journal.last_change()?)
+            (journal.changes_since(self.published.through)?, journal.last_change()?)
         };
+        self.published.held.keep_new(&mut changes);
         let run = context.run.clone();
         let stamped = |mut row: Vec<Cell>| {
             row.extend(ops_stamp(&run));
@@ -109,7 +143,7 @@ impl<B> Trader<B> {
         deliver(context, &ops("peaks"), &PEAKS, &peaks)?;
         let alerts: Vec<_> = changes.alerts.iter().map(|row| stamped(alert_cells(row))).collect();
         deliver(context, &ops("alerts"), &ALERTS, &alerts)?;
-        self.published = last;
+        self.published = Published { through: last, held: HeldCopies::default() };
         Ok(())
     }
 }

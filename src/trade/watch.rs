@@ -19,7 +19,7 @@ use crate::risk::{
 };
 use crate::structures::{AccountSnapshot, OrderState};
 
-use super::inputs::is_delivered;
+use super::inputs::{PnlToday, is_delivered};
 use super::{Alert, Trader};
 
 /// The window of rejects and of orders, as the comments of `[risk.breaker.triggers]` have it.
@@ -45,6 +45,7 @@ impl<B: Broker + Feed> Trader<B> {
         };
         if let Some(account) = &account {
             self.pnl.observe(context.run.session_date, account.net_liquidation);
+            keep_pnl(&mut self.journal.borrow_mut(), &self.pnl)?;
         }
         self.note_quotes(context)?;
         self.alert_delivered(context)?;
@@ -147,6 +148,20 @@ impl<B: Broker + Feed> Trader<B> {
         }
         Ok(())
     }
+}
+
+/// Watermark of the journal: the day's start, the last and the highest reading of the account.
+const PNL: &str = "pnl_today";
+
+/// The readings of the account as the journal left them: a loss counts from where the day began,
+/// not from where the process did.
+pub(super) fn kept_pnl(journal: &Journal) -> Result<PnlToday, JournalError> {
+    let Some(text) = journal.watermark(PNL)? else { return Ok(PnlToday::default()) };
+    serde_json::from_str(&text).map_err(|_| JournalError::Unreadable(text))
+}
+
+fn keep_pnl(journal: &mut Journal, pnl: &PnlToday) -> anyhow::Result<()> {
+    Ok(journal.set_watermark(PNL, &serde_json::to_string(pnl)?)?)
 }
 
 /// The breaker as the journal left it.

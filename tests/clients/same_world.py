@@ -1,24 +1,16 @@
-"""Two unmodified Python clients, one after the other, at one gateway: each trades a put spread, and
-both see the same account.
+"""One unmodified Python client at a gateway: it trades a put spread and leaves an order resting, cancels
+what it has resting, or only looks; its last line is what it then knows of the account.
 
-    python same_world.py PATH-TO-DELTADESK
+    python same_world.py trade|cancel|look LIBRARY VERSION CLIENT-ID PORT
 """
 
 import importlib
 import json
-import re
-import subprocess
 import sys
 
-CLIENTS = [("ib_async", 178, 11), ("ib_insync", 176, 12)]
 
-
-def trade(name, version, client_id, port):
-    """Connects, trades one spread, rests and cancels one order; what the client knows at the end."""
-    lib = importlib.import_module(name)
-    ib = lib.IB()
-    ib.connect("127.0.0.1", port, clientId=client_id, timeout=10)
-    assert ib.client.serverVersion() == version, ib.client.serverVersion()
+def trade(lib, ib):
+    """Trades one spread and leaves an order resting."""
     assert ib.managedAccounts() == ["DU0000001"]
     spy = lib.Stock("SPY", "SMART", "USD")
     assert ib.qualifyContracts(spy)
@@ -44,20 +36,21 @@ def trade(name, version, client_id, port):
     data(lib, ib, spy, puts[0], short)
 
     filled = ib.placeOrder(bag, lib.LimitOrder("BUY", 1, limit, orderRef="spread"))
-    wait(ib, filled)
+    wait(ib, lambda: filled.isDone() and len(filled.fills) == 3)
     assert filled.orderStatus.status == "Filled", filled.orderStatus
     assert filled.orderStatus.avgFillPrice <= limit + 1e-9
     assert [fill.contract.secType for fill in filled.fills] == ["BAG", "OPT", "OPT"]
     assert all(fill.execution.orderRef == "spread" for fill in filled.fills)
 
     resting = ib.placeOrder(puts[0], lib.LimitOrder("SELL", 1, round(2 * short.ask, 2)))
-    ib.sleep(0.5)
-    assert resting.orderStatus.status == "Submitted", resting.orderStatus
+    wait(ib, lambda: resting.orderStatus.status == "Submitted")
+
+
+def cancel(ib):
+    """Ends what the client of this id has resting, as it is told of it when it connects."""
+    (resting,) = ib.openTrades()
     ib.cancelOrder(resting.order)
-    wait(ib, resting)
-    assert resting.orderStatus.status == "Cancelled", resting.orderStatus
-    ib.sleep(0.5)
-    return world_of(ib)
+    wait(ib, lambda: resting.orderStatus.status == "Cancelled")
 
 
 def data(lib, ib, spy, put, quote):
@@ -107,63 +100,54 @@ def data(lib, ib, spy, put, quote):
         ib.cancelPnLSingle(account, "", single.conId)
 
 
-def look(name, client_id, port):
-    """What a client that has done nothing yet can know of orders and executions."""
+def world_of(ib):
+    """The account as this client is told of it."""
+    # What it answers has no commissions: they go to the fills that the client keeps.
+    ib.reqExecutions()
+    return {
+        "positions": sorted(
+            [p.contract.conId, p.position, round(p.avgCost, 4)] for p in ib.reqPositions()
+        ),
+        "cash": {v.tag: v.value for v in ib.accountSummary()}["TotalCashValue"],
+        "executions": sorted(
+            [e.execId, fill.contract.conId, e.side, e.shares, e.price, commission_of(fill)]
+            for fill in ib.fills()
+            for e in [fill.execution]
+        ),
+        "open": [
+            [o.permId, o.clientId, o.action, o.totalQuantity, o.lmtPrice]
+            for o in [t.order for t in ib.reqAllOpenOrders()]
+        ],
+        "completed": sorted(t.order.permId for t in ib.reqCompletedOrders(False)),
+    }
+
+
+def commission_of(fill):
+    """USD; a combo as a whole has none of its own."""
+    return fill.commissionReport.commission if fill.commissionReport.execId else None
+
+
+def wait(ib, holds):
+    for _ in range(100):
+        if holds():
+            return
+        ib.sleep(0.1)
+    raise TimeoutError([t.log for t in ib.trades()])
+
+
+def main(what, name, version, client_id, port):
     lib = importlib.import_module(name)
     ib = lib.IB()
     ib.connect("127.0.0.1", port, clientId=client_id, timeout=10)
-    return world_of(ib)
-
-
-def world_of(ib):
-    world = {
-        "positions": sorted([p.contract.conId, p.position, p.avgCost] for p in ib.reqPositions()),
-        "cash": {v.tag: v.value for v in ib.accountSummary()}["TotalCashValue"],
-        "executions": sorted(fill.execution.execId for fill in ib.reqExecutions()),
-        "completed": sorted(t.order.permId for t in ib.reqCompletedOrders(False)),
-        "open": [t.order.orderId for t in ib.reqAllOpenOrders()],
-    }
+    assert ib.client.serverVersion() == version, ib.client.serverVersion()
+    if what == "trade":
+        trade(lib, ib)
+    elif what == "cancel":
+        cancel(ib)
+    world = world_of(ib)
     ib.disconnect()
-    return world
-
-
-def wait(ib, trade):
-    for _ in range(100):
-        if trade.isDone():
-            return
-        ib.sleep(0.1)
-
-
-def alone(*arguments):
-    """In a process of its own: the two clients each bring their own event loop."""
-    command = [sys.executable, __file__, *map(str, arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def main(deltadesk):
-    command = [deltadesk, "gateway", "--port", "0", "--speed", "20"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
-        try:
-            port = None
-            while port is None:
-                said = re.search(r"127\.0\.0\.1:(\d+)", gateway.stdout.readline())
-                port = said and int(said.group(1))
-            for name, version, client_id in CLIENTS:
-                traded = alone("trade", name, version, client_id, port)
-                assert traded["open"] == [], traded
-                for other, _, other_id in CLIENTS:
-                    seen = alone("look", other, other_id + 10, port)
-                    assert seen == traded, (name, other, traded, seen)
-                print(f"{name}: {len(traded['executions'])} executions, seen alike by all")
-        finally:
-            gateway.kill()
+    print(json.dumps(world))
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "trade":
-        print(json.dumps(trade(sys.argv[2], *map(int, sys.argv[3:]))))
-    elif sys.argv[1] == "look":
-        print(json.dumps(look(sys.argv[2], *map(int, sys.argv[3:]))))
-    else:
-        main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

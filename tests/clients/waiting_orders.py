@@ -1,15 +1,12 @@
-"""Orders that wait, placed by two unmodified Python clients over text: a bracket, a group of which one
+"""Orders that wait, placed by an unmodified Python client over text: a bracket, a group of which one
 cancels all, and a trailing stop that is read back as it was written.
 
-    python waiting_orders.py PATH-TO-DELTADESK
+    python waiting_orders.py LIBRARY CLIENT-ID PORT
 """
 
 import importlib
-import re
-import subprocess
 import sys
 
-CLIENTS = [("ib_async", 11), ("ib_insync", 12)]
 MASTER = 31
 
 
@@ -83,24 +80,5 @@ def until(ib, holds):
     raise TimeoutError([trade.log for trade in ib.trades()])
 
 
-def main(deltadesk):
-    command = [deltadesk, "gateway", "--port", "0", "--speed", "60", "--master-client", str(MASTER)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
-        try:
-            port = None
-            while port is None:
-                said = re.search(r"127\.0\.0\.1:(\d+)", gateway.stdout.readline())
-                port = said and int(said.group(1))
-            for name, client_id in CLIENTS:
-                # In a process of its own: the two clients each bring their own event loop.
-                command = [sys.executable, __file__, name, str(client_id), str(port)]
-                subprocess.run(command, check=True, timeout=120)
-        finally:
-            gateway.kill()
-
-
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-    else:
-        main(sys.argv[1])
+    run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

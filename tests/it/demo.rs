@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use crate::homes::{ask, binary, desk, lay_out, refused, text};
 
 const DEMO: [&str; 3] = ["demo", "--days", "2"];
-const SESSIONS: [&str; 2] = ["2026-03-02", "2026-03-03"];
+pub const SESSIONS: [&str; 2] = ["2026-03-02", "2026-03-03"];
 
 /// Of the moments at which demos are killed.
 const SEED: u64 = 20_260_302;
@@ -33,14 +33,14 @@ const MOMENTS: usize = 10;
 const KILLS_A_HOME: usize = 5;
 
 /// A demo that nobody disturbed.
-struct Undisturbed {
-    home: PathBuf,
+pub struct Undisturbed {
+    pub home: PathBuf,
     digest: String,
     seconds: f64,
 }
 
 /// Run once, shared by the tests; they only read its home.
-fn undisturbed() -> &'static Undisturbed {
+pub fn undisturbed() -> &'static Undisturbed {
     static ONCE: OnceLock<Undisturbed> = OnceLock::new();
     ONCE.get_or_init(|| {
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("undisturbed");

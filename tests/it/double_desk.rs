@@ -21,7 +21,8 @@ use deltadesk::pipeline::{
     Catalogue, Files, Flusher, LiveTables, Numbering, Params, Run, Sequence, Step, StepContext,
 };
 use deltadesk::trade::{
-    Task, TradeSettings, Trader, TraderParts, TraderStep, Transmission, WorkParameters, shared,
+    Published, Task, TradeSettings, Trader, TraderParts, TraderStep, Transmission, WorkParameters,
+    shared,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -124,6 +125,7 @@ impl Desk {
             calendar: Arc::new(Calendar::shipped().unwrap()),
             flusher: Flusher::new(handle, Numbering::FromStart),
             settings: trade,
+            published: Published::default(),
         };
         let trader = shared(Trader::new(parts).unwrap());
         let mut desk = Self {

@@ -22,7 +22,7 @@ pub struct Running {
     _serving: JoinSet<()>,
 }
 
-async fn gateway(speed: f64, rules: Rules) -> Running {
+pub async fn gateway_of(speed: f64, rules: Rules) -> Running {
     gateway_with(speed, rules, "").await
 }
 
@@ -99,7 +99,7 @@ async fn quote(client: &Client, contract: &Contract) -> Quote {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_ibapi_trades_a_spread_and_sees_the_same_world_everywhere() {
-    let running = gateway(60.0, Rules::unpaced()).await;
+    let running = gateway_of(60.0, Rules::unpaced()).await;
     let client = connect(&running.address, 100).await.unwrap();
     assert_eq!(client.server_version(), 226);
     assert_eq!(client.managed_accounts().await.unwrap(), ["DU0000001"]);
@@ -206,7 +206,7 @@ fn perm_ids(orders: Vec<Result<Orders, Error>>) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
-    let running = gateway(10.0, Rules::unpaced()).await;
+    let running = gateway_of(10.0, Rules::unpaced()).await;
     let address = &running.address;
     let (owner, other) = (connect(address, 1).await.unwrap(), connect(address, 2).await.unwrap());
     assert!(matches!(connect(address, 1).await, Err(Error::ClientIdInUse { .. })));
@@ -260,7 +260,7 @@ async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contract_takes_twenty_orders_a_side_and_an_option_only_one_side() {
-    let running = gateway(1.0, Rules::unpaced()).await;
+    let running = gateway_of(1.0, Rules::unpaced()).await;
     let client = connect(&running.address, 1).await.unwrap();
     let [(put, quote), (another, _)] = puts(&client).await;
     let low = (quote.bid.unwrap() * 50.0).round() / 100.0;
@@ -292,7 +292,7 @@ async fn a_contract_takes_twenty_orders_a_side_and_an_option_only_one_side() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_messages_a_second_are_told_and_the_third_time_closes() {
-    let running = gateway(1.0, Rules::of_ib()).await;
+    let running = gateway_of(1.0, Rules::of_ib()).await;
     let connecting = Client::builder().address(&running.address).client_id(1);
     let connecting = connecting.max_reconnect_attempts(0).connect_with_notice_stream();
     let (client, notices) = timeout(BOUND, connecting).await.unwrap().unwrap();
@@ -322,7 +322,7 @@ async fn too_many_messages_a_second_are_told_and_the_third_time_closes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_end_at_their_number_and_come_back_when_they_are_cancelled() {
     let rules = Rules { lines: 2, ..Rules::unpaced() };
-    let running = gateway(1.0, rules).await;
+    let running = gateway_of(1.0, rules).await;
     let client = connect(&running.address, 1).await.unwrap();
     let mut lines = Vec::new();
     for symbol in ["SPY", "QQQ", "IWM"] {
@@ -340,7 +340,7 @@ async fn lines_end_at_their_number_and_come_back_when_they_are_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn daily_bars_are_those_of_the_market_and_others_are_refused() {
-    let running = gateway(1.0, Rules::unpaced()).await;
+    let running = gateway_of(1.0, Rules::unpaced()).await;
     let client = connect(&running.address, 1).await.unwrap();
     let spy = Contract::stock("SPY").build();
     let history = async |size: HistoricalBarSize| {

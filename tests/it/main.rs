@@ -39,6 +39,10 @@ mod live;
 mod recorded;
 /// A recorded day behind the gateway, with a client of the crate ibapi.
 mod recorded_gateway;
+/// Live tables read back from the lake.
+mod restored;
+/// Three clients of different make at one gateway, in Rust and in Python.
+mod same_world;
 /// Each exit rule closes a position in a named scenario.
 mod scenarios;
 /// The server over the socket: an hour at the open, one at the close, stopped and killed.
