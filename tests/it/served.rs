@@ -272,12 +272,14 @@ fn survive(seed: u64) {
     let jobs = shipped()["jobs.toml"].replace("every = \"5m\"", "every = \"1m\"");
     std::fs::write(home.path().join("jobs.toml"), jobs).unwrap();
     let (script, speed) = drawn(seed);
-    let speed = speed.to_string();
     let faults = home.path().join("faults.toml");
     std::fs::write(&faults, &script).unwrap();
     let faults = faults.display().to_string();
-    let from = "2026-03-02T14:44:00Z";
-    let arguments = ["--speed", &speed, "--from", from, "--faults", &faults];
+    // At the lowest speeds the sweep that sends comes amid the faults as well.
+    let before = chrono::Duration::seconds((15 * i64::from(speed)).min(60));
+    let from = chrono::DateTime::from_timestamp(1_772_462_700, 0).unwrap() - before;
+    let (from, speed) = (from.to_rfc3339(), speed.to_string());
+    let arguments = ["--speed", &speed, "--from", &from, "--faults", &faults];
     let mut served = Served::start(home.path(), &arguments);
     served.listen(Duration::from_mins(1), |_| false);
     let said = served.stop();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::homes::ask;
 
@@ -18,9 +18,15 @@ const CENT: f64 = 0.01;
 pub struct Kept(Value);
 
 impl Kept {
+    /// Before the first order nothing is kept: the account is in cash.
     pub fn of(home: &Path) -> Self {
-        let text = std::fs::read_to_string(home.join("gateway/gateway.json")).unwrap();
-        Self(serde_json::from_str(&text).unwrap())
+        let path = home.join("gateway/gateway.json");
+        if !path.exists() {
+            let account = json!({ "cash": initial_cash(home), "positions": {} });
+            let exchange = json!({ "account": account });
+            return Self(json!({ "exchange": exchange, "orders": { "all": [] }, "fills": [] }));
+        }
+        Self(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
     }
 
     /// Reference and stage of every order that a client named.
