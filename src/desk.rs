@@ -8,6 +8,7 @@ pub mod daily_bars;
 pub mod demo;
 pub mod digest;
 pub mod embedded;
+mod ending;
 pub mod files;
 pub mod home;
 pub mod live;

@@ -24,13 +24,14 @@ use crate::structures::OrderState;
 
 use super::behind::{Behind, ServeOrder, put_up};
 use super::embedded::Embedded;
+use super::ending::nothing_was_left;
 use super::files;
 use super::home::Home;
 use super::memory::note_listing;
 use super::world::{Pace, Plans, World, WorldParts};
 
 /// How often the desk looks what is due, of the wall.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// How often the lease is renewed and the heartbeat written, of the wall.
 const MINUTE: f64 = 60.0;
 /// How often the desk's time is kept, of the wall.
@@ -40,8 +41,6 @@ const SECOND: f64 = 1.0;
 const BARS_WITHIN: Duration = Duration::from_mins(1);
 const READY_LOOK: Duration = Duration::from_millis(500);
 const READY_SOON: f64 = 4.0;
-/// How long a stop waits for the broker's last words.
-const LAST_WORDS_WITHIN: f64 = 10.0;
 /// How long a start within a session waits for quotes, of the wall, and how many are enough.
 const QUOTES_WITHIN: f64 = 60.0;
 const ENOUGH_PERCENT: usize = 95;
@@ -64,7 +63,8 @@ pub fn begins(home: &Home, session: NaiveDate) -> anyhow::Result<Timestamp> {
     Ok(plans.calendar.session_on(Venue::Xnys, session)?.open - BEFORE_OPEN)
 }
 
-/// Serves until `stop` turns true.
+/// Serves until `stop` turns true, or until an error that the desk cannot go on with; either way it
+/// ends in good order.
 pub fn run(
     order: ServeOrder,
     home: &Home,
@@ -99,7 +99,7 @@ pub fn run(
     if await_broker(&behind, stop, listener) == Waited::Stopped {
         lease.release(WallClock.now())?;
         listener.line(clock.now(), "stopped before the broker was there: nothing was begun");
-        return Ok(());
+        return nothing_was_left(home);
     }
     listener.line(clock.now(), "broker ready: contracts described, account read");
     for missing in behind.broker.wait_for_bars(BARS_WITHIN) {
@@ -124,17 +124,8 @@ pub fn run(
         listed: None,
         _embedded: embedded,
     };
-    server.begin()?;
-    while !*stop.borrow() {
-        server.look(home)?;
-        let mut stop = stop.clone();
-        // Until the next look, or the stop. A sender that is gone stops too.
-        let rest = async { tokio::time::timeout(LOOK, stop.changed()).await };
-        if let Ok(Err(_)) = server.world.runtime.block_on(rest) {
-            break;
-        }
-    }
-    server.end(home)
+    let served = server.serve(home, stop);
+    server.end(home, served)
 }
 
 /// How waiting for the broker ended.
@@ -190,12 +181,12 @@ fn world_of(
 }
 
 /// A desk that serves.
-struct Server<'a> {
-    world: World<IbBroker>,
+pub(super) struct Server<'a> {
+    pub world: World<IbBroker>,
     planner: Planner,
-    clock: Arc<dyn Clock>,
-    listener: &'a mut dyn Listener,
-    lease: Lease,
+    pub clock: Arc<dyn Clock>,
+    pub listener: &'a mut dyn Listener,
+    pub lease: Lease,
     minute: Stopwatch,
     second: Stopwatch,
     /// The journal's last change that the listener has been told.
@@ -206,6 +197,20 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
+    fn serve(&mut self, home: &Home, stop: &watch::Receiver<bool>) -> anyhow::Result<()> {
+        self.begin()?;
+        while !*stop.borrow() {
+            self.look(home)?;
+            let mut stop = stop.clone();
+            // Until the next look, or the stop. A sender that is gone stops too.
+            let rest = async { tokio::time::timeout(LOOK, stop.changed()).await };
+            if let Ok(Err(_)) = self.world.runtime.block_on(rest) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// What an earlier process left is looked into before anything else.
     fn begin(&mut self) -> anyhow::Result<()> {
         self.world.advance_to(self.clock.now())?;
@@ -246,7 +251,6 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Hears the broker, works orders and runs what is due.
     /// Contracts are stored by the jobs; that they are all there is noted beside.
     fn note_listing(&mut self) -> anyhow::Result<()> {
         let listed = self.world.broker.borrow().listed();
@@ -257,10 +261,9 @@ impl Server<'_> {
         Ok(())
     }
 
+    /// Hears the broker, works orders and runs what is due.
     fn look(&mut self, home: &Home) -> anyhow::Result<()> {
-        self.world.advance_to(self.clock.now())?;
-        self.world.hear_out()?;
-        self.tell_news()?;
+        self.hear()?;
         let now = self.clock.now();
         let watermark = self.watermark()?.unwrap_or(now);
         let due = self.planner.due(watermark, now)?;
@@ -313,29 +316,11 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Entries are cancelled, all that is known is written, the lease is given back.
-    fn end(mut self, home: &Home) -> anyhow::Result<()> {
-        let withdrawn = self.world.withdraw_entries()?;
-        self.say(&format!("stopping: {withdrawn} working entries cancelled"));
-        let waited = Stopwatch::start();
+    /// Takes in what the broker has told, and tells what came of it.
+    pub fn hear(&mut self) -> anyhow::Result<()> {
         self.world.advance_to(self.clock.now())?;
-        while self.world.hear_out()? {
-            if waited.elapsed_seconds() > LAST_WORDS_WITHIN {
-                self.say(
-                    "an entry is not confirmed cancelled; it is looked into at the next start",
-                );
-                break;
-            }
-            self.world.runtime.block_on(async { tokio::time::sleep(LOOK).await });
-            self.world.advance_to(self.clock.now())?;
-        }
-        self.tell_news()?;
-        self.world.broker.borrow_mut().disconnect();
-        self.world.flush_all()?;
-        home.keep_clock(self.clock.now())?;
-        self.lease.release(WallClock.now())?;
-        self.listener.line(self.clock.now(), "stopped: everything is written");
-        Ok(())
+        self.world.hear_out()?;
+        self.tell_news()
     }
 
     /// What became of orders, and what the operator must know.
@@ -390,7 +375,7 @@ impl Server<'_> {
         Ok(self.world.journal.borrow_mut().set_watermark(WATERMARK, &at.to_rfc3339())?)
     }
 
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         self.listener.line(self.clock.now(), text);
     }
 }

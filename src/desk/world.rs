@@ -25,6 +25,7 @@ use crate::pipeline::{
 };
 use crate::pipeline::{Sequence, Shared, deliver, ops_stamp};
 use crate::schedule::{Missed, MissedBecause, Occurrence};
+use crate::structures::OrderRef;
 use crate::trade::{TradeSettings, Trader, TraderParts, Transmission, WorkParameters, shared};
 
 use super::memory::{Memory, held_fills, published, query, told_anew};
@@ -233,7 +234,7 @@ impl<B: Broker + Feed + 'static> World<B> {
 
     /// Looks into what an earlier process left at the broker, before anything is sent.
     pub fn resume(&mut self) -> anyhow::Result<Vec<String>> {
-        let run = self.run_at("resume", self.clock.now())?;
+        let run = self.run_now("resume")?;
         let trader = Rc::clone(&self.trader);
         let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
         trader.borrow_mut().resume(&mut context)
@@ -249,21 +250,26 @@ impl<B: Broker + Feed + 'static> World<B> {
         Ok(())
     }
 
-    /// Cancels working entries; how many.
-    pub fn withdraw_entries(&mut self) -> anyhow::Result<usize> {
+    /// Asks the broker to cancel entries that may still fill.
+    pub fn withdraw_entries(&mut self) -> anyhow::Result<()> {
         self.trader.borrow_mut().withdraw_entries(self.clock.now())
     }
 
-    /// Hears what the broker has told since the last time; whether an entry still works.
-    pub fn hear_out(&mut self) -> anyhow::Result<bool> {
-        let run = self.run_at("hear", self.clock.now())?;
+    /// Orders that open a strategy and may still fill.
+    pub fn working_entries(&self) -> anyhow::Result<Vec<OrderRef>> {
+        self.trader.borrow().working_entries()
+    }
+
+    /// Hears what the broker has told since the last time.
+    pub fn hear_out(&mut self) -> anyhow::Result<()> {
+        let run = self.run_now("hear")?;
         let trader = Rc::clone(&self.trader);
         let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
         let mut trader = trader.borrow_mut();
         if trader.take_events(&mut context)? {
             trader.reconcile(&mut context)?;
         }
-        trader.has_working_entries()
+        Ok(())
     }
 
     /// Records an occurrence that was due and does not run.
@@ -359,16 +365,25 @@ impl<B: Broker + Feed + 'static> World<B> {
     }
 
     /// Writes everything that is pending. Bronze that no step has built from is built from first:
-    /// the rows of a process that ends are nobody's new rows afterwards.
+    /// the rows of a process that ends are nobody's new rows afterwards. What one step cannot write
+    /// keeps none of the others from writing.
     pub fn flush_all(&mut self) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        let run = self.run_now("flush")?;
         for name in ["journal.publish", "build.silver", "flush.bronze", "flush.derived"] {
-            let run = self.run_at("flush", self.clock.now())?;
             if let Some(step) = self.steps.get_mut(name) {
                 let mut context = StepContext { run: &run, live: &mut self.live, lake: &self.lake };
-                step.run(&mut context)?;
+                let ran = step.run(&mut context).context(name);
+                outcome = outcome.and(ran.map(drop));
             }
         }
-        Ok(())
+        outcome
+    }
+
+    /// A run of no job: its id has its instant in it, for what a run finds is kept under its id.
+    fn run_now(&self, name: &str) -> anyhow::Result<Run> {
+        let now = self.clock.now();
+        self.run_at(&format!("{name}-{}", now.format("%Y%m%dT%H%M%S%.6fZ")), now)
     }
 
     /// The identity of a run at an instant. An evening belongs to the session before it.

@@ -18,17 +18,18 @@ pub enum Applied {
     Strategies(Vec<String>),
     /// It was counted before.
     Known,
-    /// No strategy holds the contract: cash of the account, somebody else's trade, or the line of a
-    /// combo as a whole, whose legs are counted one by one.
+    /// No strategy holds the contract: cash of the account, somebody else's trade, a trade of an
+    /// order that this journal never had, or the line of a combo as a whole, whose legs are counted
+    /// one by one.
     Nobody,
 }
 
 impl Journal {
-    /// Counts an execution once. A trade belongs to the strategy of its order; without our
-    /// reference it is nobody's. An assignment, exercise, expiry, settlement or forced trade goes
-    /// to the strategies that hold the contract, in the order of their ids, as far as they hold it;
-    /// a delivery follows the assignment or exercise of its group, which must be applied first;
-    /// variation and dividends go to the holders in proportion.
+    /// Counts an execution once. A trade belongs to the strategy of its order; without a reference
+    /// that is ours it is nobody's. An assignment, exercise, expiry, settlement or forced trade
+    /// goes to the strategies that hold the contract, in the order of their ids, as far as they
+    /// hold it; a delivery follows the assignment or exercise of its group, which must be applied
+    /// first; variation and dividends go to the holders in proportion.
     pub fn apply_execution(
         &mut self,
         execution: &Execution,
@@ -79,7 +80,7 @@ struct Share {
 
 fn shares_of(work: &Connection, execution: &Execution) -> Result<Vec<Share>, JournalError> {
     if let Some(order_ref) = &execution.order_ref {
-        let (strategy_id, legs) = order_of(work, order_ref)?;
+        let Some((strategy_id, legs)) = order_of(work, order_ref)? else { return Ok(Vec::new()) };
         let leg = legs.into_iter().find(|leg| leg.conid == execution.conid);
         return Ok(leg.map_or_else(Vec::new, |leg| {
             vec![Share {
@@ -118,13 +119,12 @@ fn shares_of(work: &Connection, execution: &Execution) -> Result<Vec<Share>, Jou
 fn order_of(
     work: &Connection,
     order_ref: &OrderRef,
-) -> Result<(String, Vec<OrderLeg>), JournalError> {
+) -> Result<Option<(String, Vec<OrderLeg>)>, JournalError> {
     let found: Option<(String, String)> = work
         .prepare_cached("select strategy_id, legs from orders where order_ref = ?1")?
         .query_row([order_ref.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let (strategy_id, legs) = found.ok_or_else(|| JournalError::NoOrder(order_ref.to_string()))?;
-    Ok((strategy_id, legs_of(&legs)?))
+    found.map(|(strategy_id, legs)| Ok((strategy_id, legs_of(&legs)?))).transpose()
 }
 
 /// Strategies that hold the contract, with what they hold, in order of id.
@@ -382,7 +382,7 @@ fn add_fill(
          on conflict (order_ref, conid) do update set quantity = quantity + ?3",
         (order_ref.as_str(), execution.conid.0, execution.quantity),
     )?;
-    let (_, legs) = order_of(work, order_ref)?;
+    let legs = order_of(work, order_ref)?.map_or_else(Vec::new, |(_, legs)| legs);
     let mut combos: Option<i64> = None;
     for leg in &legs {
         let filled: Option<i64> = work

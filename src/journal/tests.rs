@@ -410,3 +410,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_trade_of_an_order_that_the_journal_never_had_is_nobodys_and_its_cash_counts() {
+    let mut journal = Journal::in_memory().unwrap();
+    opened(&mut journal);
+    let before = (strategy(&journal), journal.executed_cash().unwrap());
+    let stranger = intent("d9", Purpose::Open, 2);
+    let foreign = trade("y-1", &stranger, 10, (1, 1.0));
+    assert_eq!(journal.apply_execution(&foreign, &put(10, 600.0)).unwrap(), Applied::Nobody);
+    assert_eq!(journal.apply_execution(&foreign, &put(10, 600.0)).unwrap(), Applied::Known);
+    assert_eq!((strategy(&journal), journal.executed_cash().unwrap() - foreign.cash), before);
+}

@@ -47,19 +47,25 @@ const EXECUTIONS: [&str; 18] = [
 ];
 
 impl<B: Broker + Feed> Trader<B> {
-    /// Takes what happened at the broker since the last call. True where something was filled or
-    /// booked.
+    /// Takes what happened at the broker since the last call. True where its books are to be held
+    /// against ours: something was filled or booked, or the broker was away.
     pub fn take_events(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<bool> {
         let events = self.broker.borrow_mut().take_events();
         let mut orders = Vec::new();
         let mut executions = Vec::new();
+        let mut was_away = false;
         for event in &events {
             match event {
                 BrokerEvent::Order(event) => {
                     orders.push(self.order_cells(event, context));
                     self.hear(event)?;
                 }
-                BrokerEvent::Gap(gap) => self.note_gap(gap)?,
+                BrokerEvent::Gap(gap) => {
+                    was_away = true;
+                    // No entries until the books have been compared.
+                    self.dispute.doubt();
+                    self.note_gap(gap)?;
+                }
                 BrokerEvent::Execution(execution) => {
                     let understood = self.journal.borrow().understood(execution)?;
                     for execution in &understood {
@@ -73,7 +79,7 @@ impl<B: Broker + Feed> Trader<B> {
         }
         deliver(context, &TableName::new("bronze", "order_events"), &ORDER_EVENTS, &orders)?;
         deliver(context, &TableName::new("bronze", "executions"), &EXECUTIONS, &executions)?;
-        Ok(!executions.is_empty())
+        Ok(was_away || !executions.is_empty())
     }
 
     /// Takes an order's news to the journal; what cannot be is told and changes nothing there.
@@ -127,12 +133,14 @@ impl<B: Broker + Feed> Trader<B> {
         }
         let moved = execution.quantity != 0;
         if applied == Applied::Nobody && moved {
+            let of_order = execution.order_ref.as_ref();
+            let of_order = of_order.map_or_else(String::new, |one| format!(" for order {one}"));
             let alert = Alert {
                 id: format!("nobody-{}", execution.exec_id),
                 severity: "critical",
                 subject: "execution that belongs to no strategy",
                 message: format!(
-                    "{} of {} {} belongs to no strategy of ours; see ops.reconciliation",
+                    "{} of {} {}{of_order} belongs to no strategy of ours; see ops.reconciliation",
                     execution.kind.as_str(),
                     execution.quantity,
                     instrument.symbol()

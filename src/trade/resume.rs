@@ -2,11 +2,15 @@
 //! one must not leave.
 
 use crate::broker::{Broker, Feed};
+use crate::journal::OrderRow;
 use crate::market::Timestamp;
 use crate::pipeline::StepContext;
-use crate::structures::{OrderRef, Purpose};
+use crate::structures::{OrderRef, OrderState, Purpose};
 
 use super::{Alert, Trader};
+
+/// Why entries are cancelled before a stop.
+const STOPS: &str = "the desk stops";
 
 impl<B: Broker + Feed> Trader<B> {
     /// Before anything is sent: every order that an earlier process left open is in doubt until the
@@ -48,23 +52,34 @@ impl<B: Broker + Feed> Trader<B> {
         self.alert(&alert, now)
     }
 
-    /// Before a stop: entries that work are cancelled. Exits work on; they only reduce risk.
-    pub fn withdraw_entries(&mut self, now: Timestamp) -> anyhow::Result<usize> {
-        let entries: Vec<OrderRef> = self
-            .working
-            .keys()
-            .filter(|order_ref| order_ref.purpose() == Purpose::Open)
-            .cloned()
-            .collect();
-        for order_ref in &entries {
-            self.cancel(order_ref, "the desk stops", now)?;
+    /// Before a stop: the broker is asked to cancel every entry that may still fill, whether or not
+    /// that can be written down, and none is stepped any more. Asked again, it asks again. Exits
+    /// work on; they only reduce risk.
+    pub fn withdraw_entries(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        let mut outcome = self.find_out(now);
+        for order in self.entries()? {
+            if let Some(working) = self.working.get_mut(&order.order_ref) {
+                working.next_at = None;
+            }
+            // One of unknown fate is given up so long after its last change.
+            if order.state != OrderState::Unknown && !order.reason.ends_with(STOPS) {
+                let mut journal = self.journal.borrow_mut();
+                let noted = journal.note_cancelling(&order.order_ref, STOPS, now);
+                outcome = outcome.and(noted.map_err(Into::into));
+            }
+            outcome = outcome.and(self.ask_to_cancel(&order.order_ref, now));
         }
-        Ok(entries.len())
+        outcome
     }
 
-    /// Whether an order that opens a strategy may still fill.
-    pub fn has_working_entries(&self) -> anyhow::Result<bool> {
-        let open = self.journal.borrow().open_orders()?;
-        Ok(open.iter().any(|order| order.order_ref.purpose() == Purpose::Open))
+    /// Orders that open a strategy and may still fill.
+    pub fn working_entries(&self) -> anyhow::Result<Vec<OrderRef>> {
+        Ok(self.entries()?.into_iter().map(|order| order.order_ref).collect())
+    }
+
+    fn entries(&self) -> anyhow::Result<Vec<OrderRow>> {
+        let mut open = self.journal.borrow().open_orders()?;
+        open.retain(|order| order.order_ref.purpose() == Purpose::Open);
+        Ok(open)
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Dispute {
     differences: usize,
     /// Contracts that neither an order nor a known event explains.
     unexplained: i64,
+    /// The books have not been compared since the broker was away, or could not be: no entries.
+    is_open: bool,
 }
 
 impl Dispute {
@@ -40,15 +42,21 @@ impl Dispute {
             unexplained: unexplained
                 .map(|found| (found.broker_quantity - found.desk_quantity).abs())
                 .sum(),
+            is_open: false,
         }
     }
 
+    /// Whatever was found before, it is to be looked at again.
+    pub fn doubt(&mut self) {
+        self.is_open = true;
+    }
+
     pub fn is_clean(&self) -> bool {
-        self.differences == 0
+        self.differences == 0 && !self.is_open
     }
 
     pub fn blocks(&self, symbol: &Symbol) -> bool {
-        self.everything || self.symbols.contains(symbol)
+        self.is_open || self.everything || self.symbols.contains(symbol)
     }
 
     pub fn differences(&self) -> f64 {
@@ -78,12 +86,13 @@ impl<B: Broker + Feed> Trader<B> {
     /// Holds the broker's positions and cash against the strategies'. What expiry, assignment or a
     /// known amount explains is booked; a difference that stays blocks entries in its underlying,
     /// or everywhere where it has none, and raises an alert; where all agrees one row says `clean`.
-    /// Orders of unknown fate are looked for.
+    /// Orders of unknown fate are looked for. An account that cannot be read blocks every entry.
     pub fn reconcile(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let now = context.run.as_of;
         let broker = match self.broker_books() {
             Ok(broker) => broker,
             Err(error) => {
+                self.dispute.doubt();
                 let alert = Alert {
                     id: format!("unreconciled-{}", context.run.run_id),
                     severity: "critical",
@@ -327,6 +336,9 @@ mod tests {
         let nameless = Difference { symbol: None, ..in_spy };
         assert!(Dispute::of(&[nameless]).blocks(&"QQQ".into()));
         assert!(Dispute::of(&[]).is_clean() && !Dispute::of(&[]).blocks(&"SPY".into()));
+        let mut doubted = Dispute::of(&[]);
+        doubted.doubt();
+        assert!(!doubted.is_clean() && doubted.blocks(&"SPY".into()));
     }
 
     #[test]

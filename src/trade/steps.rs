@@ -12,7 +12,7 @@ use super::Trader;
 /// What one step has the trader do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
-    /// Take the broker's news, reconcile after a fill, and read the account.
+    /// Take the broker's news, reconcile after a fill or a gap, and read the account.
     Observe,
     /// Copy the journal to ops.
     Publish,
@@ -33,8 +33,8 @@ impl<B: Broker + Feed> Step for TraderStep<B> {
         let mut trader = self.trader.borrow_mut();
         match self.task {
             Task::Observe => {
-                let filled = trader.take_events(context)?;
-                let lines = if filled || trader.is_unsettled()? {
+                let is_due = trader.take_events(context)?;
+                let lines = if is_due || trader.is_unsettled()? {
                     trader.reconcile(context)?
                 } else {
                     Vec::new()

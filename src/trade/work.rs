@@ -206,6 +206,10 @@ impl<B: Broker + Feed> Trader<B> {
         now: Timestamp,
     ) -> anyhow::Result<()> {
         self.journal.borrow_mut().note_cancelling(order_ref, reason, now)?;
+        self.ask_to_cancel(order_ref, now)
+    }
+
+    pub(super) fn ask_to_cancel(&self, order_ref: &OrderRef, now: Timestamp) -> anyhow::Result<()> {
         let answer = self.broker.borrow_mut().cancel(order_ref);
         if let Err(error) = answer {
             let alert = Alert {

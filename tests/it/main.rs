@@ -19,6 +19,8 @@ mod double_desk;
 /// A module uses only what stands on lower floors.
 mod explained;
 mod floors;
+/// The desk after the broker was away, and what is told again.
+mod gaps;
 /// The paper gateway over a socket, with a client of the crate ibapi.
 mod gateway;
 /// Data and the account beyond quotes and orders, on the same gateway.
@@ -45,10 +47,14 @@ mod restored;
 mod same_world;
 /// Each exit rule closes a position in a named scenario.
 mod scenarios;
-/// The server over the socket: an hour at the open, one at the close, stopped and killed.
+/// The server over the socket: two hours at the open, two at the close, stopped and killed.
 mod served;
 /// The same under faults that begin with what happens, and trades that are broken or forced.
 mod served_faults;
+/// What must hold whenever a server has stopped.
+mod served_sound;
+/// The end of a server while entries work.
+mod served_stop;
 /// Every model against the rows written beside it.
 mod sql_models;
 /// A tap on the wire between the adapter and a gateway.

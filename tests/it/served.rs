@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use deltadesk::desk::files::shipped;
@@ -16,6 +16,7 @@ use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use toml::Value;
 
 use crate::homes::{ask, binary, lay_out};
+use crate::served_sound::{account_sound, sound};
 
 /// One symbol and some eighty contracts, all of which fit in the lines of an account. Entries need
 /// no edge and go to natural, and every exit is due at once, so that an hour sees whole lives.
@@ -75,13 +76,24 @@ impl Served {
     }
 
     /// SIGTERM: it must end by itself, with status 0.
-    pub fn stop(mut self) -> Vec<String> {
+    pub fn stop(self) -> Vec<String> {
+        let (status, said) = self.terminate();
+        assert!(status.success(), "{status}\n{}", said.join("\n"));
+        said
+    }
+
+    /// SIGTERM: how it ended.
+    pub fn terminate(self) -> (ExitStatus, Vec<String>) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.ended()
+    }
+
+    /// How it ended by itself.
+    pub fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let status = self.child.wait().unwrap();
         self.said.extend(self.lines.iter());
-        assert!(status.success(), "{status}\n{}", self.said.join("\n"));
-        self.said
+        (status, self.said)
     }
 
     /// SIGKILL, in the middle of whatever it does.
@@ -93,31 +105,6 @@ impl Served {
     }
 }
 
-/// What must hold of a served home whenever its server has stopped.
-pub fn sound(home: &Path, said: &[String]) {
-    let all = said.join("\n");
-    let last = ask(
-        home,
-        "select difference from ops.reconciliation order by reconciliation_seq desc limit 1",
-    );
-    assert_eq!(last.trim(), "clean", "{all}");
-    let uncovered = ask(
-        home,
-        "select strategy_id from (
-            select strategy_id, conid, option_right, quantity, row_number() over (
-                partition by strategy_id, conid order by change_seq desc) as newest
-            from ops.strategy_legs) as legs
-         where newest = 1 group by strategy_id, option_right having sum(quantity) < 0",
-    );
-    assert_eq!(uncovered, "", "a short leg without its long one\n{all}");
-    let twice = ask(
-        home,
-        "select order_ref from ops.orders where state = 'sent' group by order_ref
-         having count(distinct perm_id) > 1",
-    );
-    assert_eq!(twice, "", "an order that was sent twice\n{all}");
-}
-
 pub fn count(home: &Path, sql: &str) -> i64 {
     ask(home, sql).trim().parse().unwrap()
 }
@@ -127,15 +114,16 @@ pub fn ended(said: &[String], purpose: &str) -> usize {
     said.iter().filter(|line| line.contains(&part) && line.contains(": filled")).count()
 }
 
-/// A window of a session: served until strategies have been opened and closed, or for as long as
-/// the window lasts.
-fn window(from: &str, lasts: Duration) {
+/// A window of a session, served to its end: strategies are opened and closed, whenever they like.
+fn window(from: &str, is_over: impl Fn(&[String]) -> bool) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
     lay_out_quick(home.path());
     let mut served = Served::start(home.path(), &["--speed", "60", "--from", from]);
-    served.listen(lasts, |said| ended(said, "open") > 0 && ended(said, "close") > 0);
+    // Two hours are two minutes.
+    served.listen(Duration::from_mins(6), &is_over);
     let said = served.stop();
     let all = said.join("\n");
+    assert!(is_over(&said), "the window has not passed\n{all}");
     sound(home.path(), &said);
     let chains = count(home.path(), "select count(*) from bronze.option_quotes");
     assert!(chains >= 80, "{chains} quotes\n{all}");
@@ -144,16 +132,32 @@ fn window(from: &str, lasts: Duration) {
     let closed =
         ask(home.path(), "select distinct close_rule from ops.strategies where state = 'closed'");
     assert_eq!(closed.trim(), "time_exit", "{all}");
+    let failed = said.iter().filter(|line| line.contains(": failed"));
+    assert_eq!(failed.count(), 0, "{all}");
+    said
+}
+
+/// Whether something was said at or after an instant of New York.
+fn has_come_to(said: &[String], local: &str) -> bool {
+    said.iter().any(|line| line.starts_with("2026-") && line.get(..local.len()) >= Some(local))
 }
 
 #[test]
-fn around_the_open_strategies_live_and_die_by_rules_over_the_socket() {
-    window("2026-03-02T14:25:00Z", Duration::from_mins(4));
+fn two_hours_around_the_open_strategies_live_and_die_by_rules_over_the_socket() {
+    let said = window("2026-03-02T13:55:00Z", |said| has_come_to(said, "2026-03-02 10:55:00"));
+    let before = |line: &&String| {
+        line.get(..19) < Some("2026-03-02 09:30:00") && line.ends_with("reference: done")
+    };
+    assert!(said.iter().any(|line| before(&line)), "{}", said.join("\n"));
 }
 
 #[test]
-fn around_the_close_strategies_live_and_die_by_rules_over_the_socket() {
-    window("2026-03-02T18:55:00Z", Duration::from_mins(4));
+fn two_hours_around_the_close_strategies_live_and_die_by_rules_and_the_day_is_closed() {
+    let is_closed = |said: &[String]| said.iter().any(|line| line.contains(" close: "));
+    let said = window("2026-03-02T19:25:00Z", is_closed);
+    let all = said.join("\n");
+    assert!(has_come_to(&said, "2026-03-02 16:20:00"), "{all}");
+    assert!(said.iter().any(|line| line.ends_with(" close: done")), "{all}");
 }
 
 #[test]
@@ -164,19 +168,22 @@ fn killed_with_orders_in_flight_a_server_goes_on_and_counts_nothing_twice() {
     let mut told = Vec::new();
     for kill in 0..2 {
         let mut served = Served::start(home.path(), &arguments);
-        // The first kill hits an order at work, the second whatever a filled one leads to.
+        // The first kill hits an order at work, the second a strategy that was opened just now.
         served.listen(Duration::from_mins(3), |said| match kill {
             0 => said.iter().any(|line| line.contains(": sent,")),
-            _ => ended(said, "open") + ended(said, "close") > 0,
+            _ => ended(said, "open") > 0,
         });
         told.extend(served.kill());
     }
+    assert!(ended(&told, "open") > 0, "nothing was opened\n{}", told.join("\n"));
     let mut served = Served::start(home.path(), &arguments);
-    served.listen(Duration::from_mins(2), |said| ended(said, "close") > 0);
-    told.extend(served.stop());
-    sound(home.path(), &told);
+    served.listen(Duration::from_mins(1), |said| ended(said, "close") > 0);
+    let said = served.stop();
+    account_sound(home.path(), &said);
+    told.extend(said);
+    let all = told.join("\n");
     let executed = "select count(*) - count(distinct exec_id) from silver.fills";
-    assert_eq!(count(home.path(), executed), 0, "{}", told.join("\n"));
+    assert_eq!(count(home.path(), executed), 0, "{all}");
 }
 
 /// Every order is met by news that is told wrongly, all the time.
@@ -213,8 +220,9 @@ fn news_told_twice_and_backwards_is_counted_once_and_in_order() {
     under_news_faults(&["news_twice", "news_backwards"]);
 }
 
-/// A script of one to four faults within half a minute, drawn from a seed.
-fn drawn_script(seed: u64) -> String {
+/// A script of one to four faults within half a minute, and how fast the market runs, drawn from a
+/// seed.
+fn drawn(seed: u64) -> (String, u32) {
     const KINDS: [&str; 26] = [
         "drop",
         "port_closed",
@@ -253,7 +261,7 @@ fn drawn_script(seed: u64) -> String {
         writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = {at}\nfor_seconds = {lasts}")
             .unwrap();
     }
-    script
+    (script, 1 + draw(20))
 }
 
 /// Half a minute under a drawn script, some quiet, a stop: whatever was lost on the way, nothing
@@ -263,16 +271,19 @@ fn survive(seed: u64) {
     lay_out_quick(home.path());
     let jobs = shipped()["jobs.toml"].replace("every = \"5m\"", "every = \"1m\"");
     std::fs::write(home.path().join("jobs.toml"), jobs).unwrap();
-    let script = drawn_script(seed);
+    let (script, speed) = drawn(seed);
     let faults = home.path().join("faults.toml");
     std::fs::write(&faults, &script).unwrap();
     let faults = faults.display().to_string();
-    let from = "2026-03-02T14:44:00Z";
-    let arguments = ["--speed", "20", "--from", from, "--faults", &faults];
+    // At the lowest speeds the sweep that sends comes amid the faults as well.
+    let before = chrono::Duration::seconds((15 * i64::from(speed)).min(60));
+    let from = chrono::DateTime::from_timestamp(1_772_462_700, 0).unwrap() - before;
+    let (from, speed) = (from.to_rfc3339(), speed.to_string());
+    let arguments = ["--speed", &speed, "--from", &from, "--faults", &faults];
     let mut served = Served::start(home.path(), &arguments);
     served.listen(Duration::from_mins(1), |_| false);
     let said = served.stop();
-    println!("seed {seed}\n{script}");
+    println!("seed {seed}, speed {speed}\n{script}");
     sound(home.path(), &said);
     let closing = ["'drop'", "'port_closed'", "'nightly_restart'"];
     if closing.iter().any(|kind| script.contains(kind)) {

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::homes::ask;
-use crate::served::{Served, count, ended, lay_out_quick, sound};
+use crate::served::{Served, count, ended, lay_out_quick};
+use crate::served_sound::sound;
 
 /// A served home under a script, until something is enough and for a quiet while after.
 fn under(script: &str, enough: impl Fn(&[String]) -> bool) -> (tempfile::TempDir, Vec<String>) {
