@@ -27,6 +27,8 @@ pub enum OnStream {
     Denied,
     /// Too many at a time: later.
     Later,
+    /// It goes on, but a part of it was dropped on the way: all of it is to be asked for again.
+    Missed,
 }
 
 /// What a code says of the connection.
@@ -87,7 +89,17 @@ const fn connection(news: OnConnection, operator: ToOperator) -> Policy {
 }
 
 /// By code, ascending.
-const TABLE: [(i32, Policy); 60] = [
+const TABLE: [(i32, Policy); 66] = [
+    // Below zero, what the client's crate says by itself. The socket is new: ours is not made so.
+    (-8, connection(OnConnection::RestoredWithoutStreams, ToOperator::Note)),
+    // Notices were dropped, so that a loss or a return may have been among them.
+    (-7, connection(OnConnection::RestoredWithoutStreams, ToOperator::Warning)),
+    // Items of a stream were dropped.
+    (-6, Policy { stream: OnStream::Missed, ..WARNED }),
+    // Messages that it cannot read; those of the hello are of things that are asked for later.
+    (-5, WARNED),
+    (-4, WARNED),
+    (-3, NOTED),
     // No code at all: gateways warn so before they say 100.
     (0, NOTED),
     // Too many messages a second: the request that broke the rule was not done.
@@ -203,9 +215,15 @@ mod tests {
     fn every_code_that_is_known_of_tws_has_its_meaning() {
         use OnConnection as C;
         use OnOrder::{AlreadyOver, Nothing as Lives, Refused};
-        use OnStream::{Denied, Ended, Later, Nothing as GoesOn};
+        use OnStream::{Denied, Ended, Later, Missed, Nothing as GoesOn};
         use ToOperator::{Note, Nothing as Quiet, Warning};
         let expected = [
+            (-8, Lives, GoesOn, C::RestoredWithoutStreams, Note),
+            (-7, Lives, GoesOn, C::RestoredWithoutStreams, Warning),
+            (-6, Lives, Missed, C::Nothing, Warning),
+            (-5, Lives, GoesOn, C::Nothing, Warning),
+            (-4, Lives, GoesOn, C::Nothing, Warning),
+            (-3, Lives, GoesOn, C::Nothing, Note),
             (0, Lives, GoesOn, C::Nothing, Note),
             (100, Lives, Later, C::TooFast, Warning),
             (101, Lives, Later, C::Nothing, Warning),
