@@ -92,7 +92,7 @@ fn an_order_of_ours_under_another_client_id_is_seen_and_a_strangers_is_left_alon
         }
         answer => panic!("{answer:?}"),
     }
-    desk.block_on(other.cancel_order(first, "")).unwrap();
+    drop(desk.block_on(other.cancel_order(first, "")).unwrap());
     let (ended, executions) = desk.until_ended(&order_ref);
     assert_eq!((ended.status, executions), (BrokerStatus::Rejected, 0));
     assert_eq!(desk.open(), []);

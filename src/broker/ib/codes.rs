@@ -215,15 +215,9 @@ mod tests {
     fn every_code_that_is_known_of_tws_has_its_meaning() {
         use OnConnection as C;
         use OnOrder::{AlreadyOver, Nothing as Lives, Refused};
-        use OnStream::{Denied, Ended, Later, Missed, Nothing as GoesOn};
+        use OnStream::{Denied, Ended, Later, Nothing as GoesOn};
         use ToOperator::{Note, Nothing as Quiet, Warning};
         let expected = [
-            (-8, Lives, GoesOn, C::RestoredWithoutStreams, Note),
-            (-7, Lives, GoesOn, C::RestoredWithoutStreams, Warning),
-            (-6, Lives, Missed, C::Nothing, Warning),
-            (-5, Lives, GoesOn, C::Nothing, Warning),
-            (-4, Lives, GoesOn, C::Nothing, Warning),
-            (-3, Lives, GoesOn, C::Nothing, Note),
             (0, Lives, GoesOn, C::Nothing, Note),
             (100, Lives, Later, C::TooFast, Warning),
             (101, Lives, Later, C::Nothing, Warning),
@@ -286,6 +280,21 @@ mod tests {
         for (code, order, stream, connection, operator) in expected {
             assert!(TABLE.iter().any(|(known, _)| *known == code), "{code} is not in the table");
             assert_eq!(policy(code), Policy { order, stream, connection, operator }, "{code}");
+        }
+    }
+
+    /// What the client's crate says by itself.
+    #[test]
+    fn what_was_dropped_on_the_way_is_asked_for_again() {
+        for code in [-8, -7] {
+            assert_eq!(policy(code).connection, OnConnection::RestoredWithoutStreams, "{code}");
+        }
+        assert_eq!(policy(-6).stream, OnStream::Missed);
+        for code in [-5, -4, -3] {
+            assert_eq!(
+                (policy(code).stream, policy(code).order),
+                (OnStream::Nothing, OnOrder::Nothing)
+            );
         }
     }
 
