@@ -14,13 +14,16 @@ mod catching_up;
 mod codes;
 mod contracts;
 mod link;
+mod looking_up;
 mod mirror;
 mod pacing;
 mod probe;
 mod quotes;
+mod reading;
 mod session;
 mod streams;
 mod trading;
+mod what_if;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,8 +37,8 @@ use tokio::time::timeout;
 
 use crate::market::sessions::Calendar;
 use crate::market::{
-    Clock, ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote, Symbol,
-    Timestamp, UnderlyingQuote, Usd,
+    Clock, ConId, FutureContract, FutureQuote, Instrument, OptionContract, OptionQuote,
+    SecurityKind, Symbol, Timestamp, UnderlyingQuote, Usd,
 };
 use crate::risk::{Approved, ApprovedStep, Proposed};
 use crate::structures::{AccountSnapshot, BrokerPosition, OpenOrder, OrderRef, WhatIf};
@@ -128,7 +131,7 @@ impl IbBroker {
     /// Starts connecting; what is asked before there is a connection is answered with why.
     pub fn start(parts: IbParts, handle: &Handle) -> Self {
         let IbParts { endpoint, universe, bounds, calendar, clock, reference, recalled } = parts;
-        let mirror = Arc::new(Mutex::new(Mirror::starting(recalled)));
+        let mirror = Arc::new(Mutex::new(Mirror::starting(recalled, endpoint.client_id)));
         let horizon_days = universe.horizon_days;
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let link = Link {
@@ -191,9 +194,8 @@ impl IbBroker {
     pub fn quoted(&self) -> (usize, usize) {
         let mirror = self.mirror();
         let watched = mirror.watched.values().flatten();
-        let quoted = watched
-            .clone()
-            .filter(|conid| mirror.ticks.get(conid).and_then(Ticks::received_at).is_some());
+        let of = |conid| mirror.ticks.get(conid)?.received_at(SecurityKind::Option);
+        let quoted = watched.clone().filter(|conid| of(*conid).is_some());
         (quoted.count(), watched.count())
     }
 
@@ -316,6 +318,9 @@ impl Feed for IbBroker {
         }
         // Through the field: the quotes that were seen are ours to change meanwhile.
         let mut mirror = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.seen.len() > mirror.ticks.len() {
+            self.seen.retain(|conid, _| mirror.ticks.contains_key(conid));
+        }
         for conid in std::mem::take(&mut mirror.ticked) {
             if let Some(ticks) = mirror.ticks.get(&conid) {
                 self.seen.insert(conid, ticks.clone());
@@ -366,9 +371,8 @@ impl Feed for IbBroker {
     fn underlying_quote(&self, symbol: &Symbol) -> Option<Received<UnderlyingQuote>> {
         let mirror = self.mirror();
         match mirror.listing.underlyings.get(symbol)? {
-            Instrument::Stock(stock) | Instrument::Index(stock) => {
-                self.seen.get(&stock.conid)?.of_underlying(stock)
-            }
+            Instrument::Stock(stock) => self.seen.get(&stock.conid)?.of_stock(stock),
+            Instrument::Index(index) => self.seen.get(&index.conid)?.of_index(index),
             Instrument::Option(_) | Instrument::Future(_) => None,
         }
     }
@@ -418,16 +422,14 @@ impl Feed for IbBroker {
 
 impl IbBroker {
     /// Contracts that are held and were not listed are asked for by their ids. One that the broker
-    /// does not describe stays unknown, and what needs it cannot be evaluated.
+    /// does not describe stays unknown, is asked for less and less often, and what needs it cannot
+    /// be evaluated.
     fn describe_what_is_held(&self) {
-        let unknown: Vec<ConId> = {
-            let mirror = self.mirror();
-            let held = mirror.positions.iter().map(|held| held.conid);
-            held.filter(|conid| !mirror.listing.instruments.contains_key(conid)).collect()
-        };
+        let unknown = self.mirror().to_describe();
         for conid in unknown {
             if let Err(error) = self.command(|answer| Command::Describe(conid, answer)) {
-                tracing::warn!("contract {conid} is held and not described: {error}");
+                tracing::warn!("contract {conid} is held or executed and unknown: {error}");
+                self.mirror().not_described(conid);
             }
         }
     }

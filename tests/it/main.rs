@@ -69,5 +69,7 @@ mod traps;
 mod traps_connection;
 /// The adapter with a tap before a gateway, and orders to send.
 mod traps_desk;
+/// Traps for whoever waits.
+mod traps_patience;
 /// The repository's own files as text, read by `floors` and `tidy`.
 mod tree;

@@ -15,18 +15,22 @@ use tokio::time::sleep;
 /// Numbers of messages, as both sides write them less 200.
 pub mod message {
     pub const TICK_PRICE: u32 = 1;
+    pub const TICK_SIZE: u32 = 2;
     pub const ORDER_STATUS: u32 = 3;
     pub const ERROR: u32 = 4;
     pub const OPEN_ORDER: u32 = 5;
     pub const NEXT_VALID_ID: u32 = 9;
     pub const EXECUTION: u32 = 11;
     pub const TICK_MODEL: u32 = 21;
+    pub const TIME: u32 = 49;
     pub const COMMISSION: u32 = 59;
     pub const COMPLETED_ORDER: u32 = 101;
 
     pub const ASK_TICKS: u32 = 1;
     pub const PLACE: u32 = 3;
-    pub const ASK_OPEN_ORDERS: u32 = 5;
+    pub const ASK_OPEN_ORDERS: u32 = 16;
+    pub const DROP_TICKS: u32 = 2;
+    pub const ASK_CONTRACTS: u32 = 9;
     pub const ASK_HISTORY: u32 = 20;
     pub const ASK_EXECUTIONS: u32 = 7;
     pub const ASK_IDS: u32 = 8;
@@ -68,6 +72,16 @@ impl Seen {
     /// The contract that it names, of those that name one in their second field.
     pub fn conid(&self) -> Option<i64> {
         int_of(part_of(&self.body, 2)?, 1)
+    }
+
+    /// The frame itself.
+    pub fn again(&self) -> Vec<u8> {
+        Body(self.body.clone()).frame(self.id)
+    }
+
+    /// Whether its body holds this text.
+    pub fn holds(&self, text: &str) -> bool {
+        self.body.windows(text.len()).any(|part| part == text.as_bytes())
     }
 
     /// A whole number of its body.

@@ -59,6 +59,7 @@ pub fn bounds() -> Bounds {
         answer: Duration::from_secs(2),
         heartbeat: Duration::from_secs(1),
         rest: Duration::from_secs(1),
+        away: Duration::from_mins(2),
         skew: None,
     }
 }
@@ -258,6 +259,12 @@ impl Desk {
 
     /// An order to buy the spread of the two puts, let through by the gate.
     pub fn approved(&mut self, at: At) -> Approved {
+        let (proposed, market) = self.proposed(at);
+        self.judged(proposed, &market)
+    }
+
+    /// The same before the gate, with the market that it is judged by.
+    pub fn proposed(&mut self, at: At) -> (Proposed, MarketView) {
         let [(near, bought), (far, sold)] = self.puts();
         let natural = bought.ask.unwrap() - sold.bid.unwrap();
         let limit = match at {
@@ -296,17 +303,14 @@ impl Desk {
             legs: BTreeMap::from(quotes),
             spots: BTreeMap::from([(Symbol::new("SPY"), spot)]),
         };
-        self.judged(request, (legs, market, limit))
+        (proposal(request, legs, limit), market)
     }
 
-    fn judged(
-        &self,
-        request: OrderRequest,
-        (legs, market, limit): (Vec<Leg>, MarketView, Price),
-    ) -> Approved {
+    fn judged(&self, proposed: Proposed, market: &MarketView) -> Approved {
         let now = self.gateway.now();
         let today = now.date_naive();
-        let held = legs
+        let held = proposed
+            .legs
             .iter()
             .map(|leg| Holding { instrument: leg.instrument.clone(), quantity: -leg.ratio });
         let strategy = BookStrategy {
@@ -321,23 +325,6 @@ impl Desk {
             opened_on: today,
         };
         let account = account();
-        let proposed = Proposed {
-            decision_id: request.order_ref.as_str().split('.').next().unwrap().to_owned(),
-            structure: recognise(&legs),
-            request,
-            legs,
-            strategy_id: "spread".to_owned(),
-            worst_price: limit,
-            arrival_mid: None,
-            fees_per_combo: usd(2.6),
-            policy: CoveragePolicy::Required,
-            reserved_cash: usd(0.0),
-            provenance: Provenance {
-                sql_hash: "5d41".to_owned(),
-                settings_hash: "7d79".to_owned(),
-                table_versions: BTreeMap::from([("gold.decisions".to_owned(), 1)]),
-            },
-        };
         let inputs = GateInputs {
             now,
             session_date: today,
@@ -349,7 +336,7 @@ impl Desk {
             },
             account: &account,
             breaker: BreakerLevel::Normal,
-            market: &market,
+            market,
             book: &Book::new(vec![strategy], Vec::new()),
             grid: &ScenarioGrid::new(self.limits.scenario.clone()),
             what_if: None,
@@ -383,6 +370,27 @@ impl Desk {
     /// References of the orders that the adapter knows to be open at the broker.
     pub fn open(&self) -> Vec<OrderRef> {
         self.broker.open_orders().into_iter().map(|open| open.request.order_ref).collect()
+    }
+}
+
+/// What closes the spread of the test's strategy.
+fn proposal(request: OrderRequest, legs: Vec<Leg>, limit: Price) -> Proposed {
+    Proposed {
+        decision_id: request.order_ref.as_str().split('.').next().unwrap().to_owned(),
+        structure: recognise(&legs),
+        request,
+        legs,
+        strategy_id: "spread".to_owned(),
+        worst_price: limit,
+        arrival_mid: None,
+        fees_per_combo: usd(2.6),
+        policy: CoveragePolicy::Required,
+        reserved_cash: usd(0.0),
+        provenance: Provenance {
+            sql_hash: "5d41".to_owned(),
+            settings_hash: "7d79".to_owned(),
+            table_versions: BTreeMap::from([("gold.decisions".to_owned(), 1)]),
+        },
     }
 }
 

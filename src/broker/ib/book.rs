@@ -1,26 +1,28 @@
 //! Our orders and executions as the broker's messages show them, turned into events of the desk.
 //!
 //! Pure: it is told messages and gives events, and knows no socket. Invariants: an execution is
-//! given once, whatever comes twice, and only with its commission; a state of an order is given
-//! only after the executions that led to it; no message that merely informs ends an order.
+//! given once, whatever comes twice, and with its commission, unless that does not come within a
+//! bound; a state of an order is given only after the executions that led to it; no message that
+//! merely informs ends an order.
+
+mod executions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use chrono::{NaiveDateTime, TimeZone as _};
-use ibapi::contracts::Contract;
-use ibapi::orders::{
-    Action, CommissionReport, ExecutionData, ExecutionSide, OrderData, OrderStatus, OrderStatusKind,
-};
-use ibapi::prelude::SecurityType;
+use chrono::TimeDelta;
+use ibapi::orders::{Action, OrderData, OrderStatus, OrderStatusKind};
 
 use crate::broker::BrokerEvent;
+use crate::market::clock::Stopwatch;
 use crate::market::{ConId, Price, Timestamp, Usd};
 use crate::structures::{
-    BrokerStatus, Execution, ExecutionKind, OpenOrder, OrderEvent, OrderRef, OrderRequest,
-    OrderType, version_of,
+    BrokerStatus, Execution, OpenOrder, OrderEvent, OrderRef, OrderRequest, OrderType, version_of,
 };
 
 use super::contracts::legs_of;
+
+/// What has ended is remembered for so many days; executions are never asked for further back.
+const REMEMBERED_DAYS: i64 = 14;
 
 /// What the desk has been told of one order.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +32,9 @@ struct Known {
     perm_id: i64,
     /// The newest state of the broker's.
     state: Option<State>,
-    /// The state that the desk was told last.
+    /// The state that the desk was told last, and when.
     told: Option<State>,
+    told_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -44,59 +47,104 @@ struct State {
 }
 
 /// An execution that waits for its commission.
-type Awaiting = Execution;
+#[derive(Debug)]
+struct Awaiting {
+    execution: Execution,
+    since: Stopwatch,
+}
 
 /// The mirror of our orders.
 #[derive(Debug, Default)]
 pub struct Book {
+    client_id: i32,
     orders: BTreeMap<OrderRef, Known>,
-    /// Order ids of our own client.
+    /// Order ids of our own client, and numbers that stand for orders of ours at another's.
     refs: BTreeMap<i32, OrderRef>,
+    /// Ids under which was asked what an order would do.
+    questions: BTreeSet<i32>,
     /// Executions of a contract so far, by the broker's permanent id: contracts, unsigned.
     shares: BTreeMap<(i64, ConId), i64>,
-    seen: BTreeSet<String>,
+    /// Executions that were heard of: when, and the permanent id of their order.
+    seen: BTreeMap<String, (Timestamp, i64)>,
+    /// How many executions were ever heard of.
+    heard: usize,
     /// The newest version heard of an execution, with its shares, by the name without the version.
     versions: BTreeMap<String, (u32, i64)>,
     awaiting: BTreeMap<String, Awaiting>,
+    /// Executions that were given without their commission.
+    unpaid: BTreeMap<String, Execution>,
+    /// Executions that say nothing of their contract's size, which nobody has said yet.
+    held_back: BTreeMap<String, ConId>,
+    /// What one contract is of, as the listing has it.
+    multipliers: BTreeMap<ConId, i64>,
     /// Commissions that came before their execution.
     commissions: BTreeMap<String, Usd>,
     events: VecDeque<BrokerEvent>,
 }
 
 impl Book {
+    /// Of the client under whose id orders are sent.
+    pub fn of_client(client_id: i32) -> Self {
+        Self { client_id, ..Self::default() }
+    }
+
     /// An order is about to be written to the socket under this id.
     pub fn sending(&mut self, order_id: i32, request: OrderRequest) {
         let order_ref = request.order_ref.clone();
         self.refs.insert(order_id, order_ref.clone());
-        let known = Known { request, order_id, perm_id: 0, state: None, told: None };
+        let known = Known { request, order_id, perm_id: 0, state: None, told: None, told_at: None };
         self.orders.insert(order_ref, known);
+    }
+
+    /// What an order would do is about to be asked under this id.
+    pub fn asking(&mut self, order_id: i32) {
+        self.questions.insert(order_id);
     }
 
     /// The broker shows an order. One of ours that this process has not sent (an earlier one has)
     /// is known from now on.
-    pub fn hear_open(&mut self, data: &OrderData) {
-        let Ok(order_ref) = data.order.order_ref.parse::<OrderRef>() else { return };
+    /// The number that it is known by here; none for what is no working order of ours.
+    pub fn hear_open(&mut self, data: &OrderData) -> Option<i32> {
+        let order_ref = data.order.order_ref.parse::<OrderRef>().ok()?;
+        let order_id = self.id_of((data.order.client_id, data.order_id), data.order.perm_id)?;
+        if data.order.what_if || self.questions.contains(&order_id) {
+            // The late answer to a question, and no order.
+            return None;
+        }
         let limit = limit_of(data);
-        self.refs.insert(data.order_id, order_ref.clone());
+        self.refs.insert(order_id, order_ref.clone());
         let known = self.orders.entry(order_ref.clone()).or_insert_with(|| Known {
             request: request_of(order_ref, data),
-            order_id: data.order_id,
+            order_id,
             perm_id: 0,
             state: None,
             told: None,
+            told_at: None,
         });
-        known.order_id = data.order_id;
+        known.order_id = order_id;
         if data.order.perm_id > 0 {
             known.perm_id = data.order.perm_id;
         }
         if let Some(limit) = limit {
             known.request.order_type = OrderType::Limit(limit);
         }
+        Some(order_id)
+    }
+
+    /// Order ids are each client's own: an order of ours that another client id has sent is known
+    /// by its permanent id, below zero.
+    fn id_of(&self, (client_id, order_id): (i32, i32), perm_id: i64) -> Option<i32> {
+        if client_id == self.client_id {
+            return Some(order_id);
+        }
+        i32::try_from(perm_id).ok().filter(|perm_id| *perm_id > 0).map(|perm_id| -perm_id)
     }
 
     /// The broker tells an order's state. `Inactive` alone ends nothing: it is looked up first.
     pub fn hear_status(&mut self, status: &OrderStatus, at: Timestamp) -> Heard {
-        let Some(order_ref) = self.refs.get(&status.order_id) else { return Heard::Understood };
+        let order_id = self.id_of((status.client_id, status.order_id), status.perm_id);
+        let Some(order_id) = order_id else { return Heard::Understood };
+        let Some(order_ref) = self.refs.get(&order_id) else { return Heard::Understood };
         let Some(known) = self.orders.get_mut(order_ref) else { return Heard::Understood };
         if status.perm_id > 0 {
             known.perm_id = status.perm_id;
@@ -105,7 +153,7 @@ impl Book {
             OrderStatusKind::Filled => BrokerStatus::Filled,
             OrderStatusKind::Cancelled | OrderStatusKind::ApiCancelled => BrokerStatus::Cancelled,
             OrderStatusKind::Inactive | OrderStatusKind::Unknown(_) => {
-                return Heard::Doubtful(status.order_id);
+                return Heard::Doubtful(order_id);
             }
             OrderStatusKind::ApiPending
             | OrderStatusKind::PendingSubmit
@@ -190,105 +238,6 @@ impl Book {
         self.release(at);
     }
 
-    /// An execution, told once however often it comes. The whole of a combo is no position and is
-    /// passed over: its legs come by themselves.
-    pub fn hear_execution(&mut self, data: &ExecutionData, at: Timestamp) {
-        if data.contract.security_type == SecurityType::Spread {
-            return;
-        }
-        let execution = &data.execution;
-        let id = execution.execution_id.clone();
-        if id.is_empty() || !self.seen.insert(id.clone()) {
-            return;
-        }
-        let conid = ConId(i64::from(data.contract.contract_id));
-        let shares = whole(execution.shares);
-        let order_ref = execution.order_reference.parse::<OrderRef>().ok();
-        if let Some(known) = order_ref.as_ref().and_then(|found| self.orders.get_mut(found))
-            && known.perm_id == 0
-        {
-            // Nothing else of the order may ever be told.
-            known.perm_id = execution.perm_id;
-        }
-        let Some(news) = self.news_of(&id, shares) else { return };
-        let total = self.shares.entry((execution.perm_id, conid)).or_default();
-        *total += news;
-        let ratio =
-            order_ref.as_ref().and_then(|found| self.orders.get(found)).map_or(1, |known| {
-                let leg = known.request.legs.iter().find(|leg| leg.conid == conid);
-                leg.map_or(1, |leg| leg.ratio.abs().max(1))
-            });
-        // The legs of one fill of a guaranteed combo reach the same number of combos.
-        let combos = (*total + ratio - 1) / ratio;
-        let sign = match execution.side {
-            ExecutionSide::Bought => 1,
-            ExecutionSide::Sold => -1,
-        };
-        let awaiting = Execution {
-            exec_id: id.clone(),
-            order_ref,
-            perm_id: Some(execution.perm_id),
-            group_id: format!("{}-{combos}", execution.perm_id),
-            kind: match execution.liquidation {
-                0 => ExecutionKind::Trade,
-                _ => ExecutionKind::Liquidation,
-            },
-            conid,
-            quantity: sign * shares,
-            price: Price::from_f64(execution.price),
-            multiplier: multiplier_of(&data.contract),
-            commission: Usd::ZERO,
-            cash: Price::from_f64(execution.price)
-                // A future changes no cash but by its commission and its daily variation.
-                .filter(|_| data.contract.security_type != SecurityType::Future)
-                .map_or(Usd::ZERO, |price| {
-                    -price.value(sign * shares, multiplier_of(&data.contract))
-                }),
-            at: instant_of(&execution.time).unwrap_or(at),
-        };
-        self.awaiting.insert(id.clone(), awaiting);
-        if shares == 0 {
-            // A trade that was broken costs nothing, and nothing may be told of that.
-            self.commissions.entry(id.clone()).or_insert(Usd::ZERO);
-        }
-        if let Some(commission) = self.commissions.remove(&id) {
-            self.complete(&id, commission, at);
-        }
-    }
-
-    /// How many of an execution's shares have not been heard of under an older version of it;
-    /// `None` where a newer one has been heard already. Shares once heard of stay counted here,
-    /// though they are corrected: the order's own states count them too.
-    fn news_of(&mut self, exec_id: &str, shares: i64) -> Option<i64> {
-        let Some((name, version)) = version_of(exec_id) else { return Some(shares) };
-        let heard = self.versions.get(name).copied();
-        if heard.is_some_and(|(newest, _)| newest > version) {
-            return None;
-        }
-        let most = heard.map_or(shares, |(_, before)| before.max(shares));
-        self.versions.insert(name.to_owned(), (version, most));
-        Some(most - heard.map_or(0, |(_, before)| before))
-    }
-
-    /// The commission of an execution, which TWS sends after it.
-    pub fn hear_commission(&mut self, report: &CommissionReport, at: Timestamp) {
-        let Some(commission) = Usd::from_f64(report.commission) else { return };
-        self.complete(&report.execution_id, commission, at);
-    }
-
-    fn complete(&mut self, id: &str, commission: Usd, at: Timestamp) {
-        let Some(mut execution) = self.awaiting.remove(id) else {
-            if !self.seen.contains(id) {
-                self.commissions.insert(id.to_owned(), commission);
-            }
-            return;
-        };
-        execution.commission = commission;
-        execution.cash -= commission;
-        self.events.push_back(BrokerEvent::Execution(execution));
-        self.release(at);
-    }
-
     /// Tells the states whose executions have all been told.
     fn release(&mut self, at: Timestamp) {
         for (order_ref, known) in &mut self.orders {
@@ -301,7 +250,7 @@ impl Book {
                 let total = self.shares.get(&(perm_id, leg.conid)).copied().unwrap_or_default();
                 total >= state.filled * leg.ratio.abs()
             });
-            let waits = self.awaiting.values().any(|one| one.perm_id == Some(perm_id));
+            let waits = self.awaiting.values().any(|one| one.execution.perm_id == Some(perm_id));
             if !covered || waits {
                 continue;
             }
@@ -315,7 +264,7 @@ impl Book {
                 reason: state.reason.clone(),
                 at,
             }));
-            known.told = Some(state.clone());
+            (known.told, known.told_at) = (Some(state.clone()), Some(at));
         }
     }
 
@@ -328,7 +277,28 @@ impl Book {
 
     /// Executions heard of so far.
     pub fn executions(&self) -> usize {
-        self.seen.len()
+        self.heard
+    }
+
+    /// Forgets what ended long ago.
+    pub fn prune(&mut self, now: Timestamp) {
+        let since = now - TimeDelta::days(REMEMBERED_DAYS);
+        self.orders.retain(|_, known| {
+            let ended = known.told.as_ref().is_some_and(|state| is_final(state.status));
+            !ended || known.told != known.state || known.told_at.is_none_or(|at| at > since)
+        });
+        self.refs.retain(|_, order_ref| self.orders.contains_key(order_ref));
+        self.seen.retain(|_, (at, _)| *at > since);
+        self.unpaid.retain(|id, _| self.seen.contains_key(id));
+        let known = self.orders.values().map(|known| known.perm_id);
+        let perms: BTreeSet<i64> = known.chain(self.seen.values().map(|(_, perm)| *perm)).collect();
+        self.shares.retain(|(perm_id, _), _| perms.contains(perm_id));
+        let names: BTreeSet<&str> =
+            self.seen.keys().filter_map(|id| version_of(id)).map(|(name, _)| name).collect();
+        self.versions.retain(|name, _| names.contains(name.as_str()));
+        // Of executions that never came; one that comes yet is asked for with its commission.
+        self.commissions.clear();
+        self.questions.clear();
     }
 
     /// What can be told, in order.
@@ -340,6 +310,7 @@ impl Book {
     /// executions. What is owed for long is asked for.
     pub fn is_owed(&self) -> bool {
         !self.awaiting.is_empty()
+            || !self.held_back.is_empty()
             || self.orders.values().any(|known| known.state.is_some() && known.told != known.state)
     }
 
@@ -387,11 +358,14 @@ impl Book {
     }
 
     /// Orders that are not known to have ended and of which news is missing: nothing was ever told
-    /// of them, or more was executed than their state says.
+    /// of them, more was executed than their state says, or another client's id has the news.
     pub fn doubtful(&self) -> BTreeSet<i32> {
         let doubtful = self.orders.values().filter(|known| match &known.state {
             None => true,
-            Some(state) => !is_final(state.status) && executed(known, &self.shares) > state.filled,
+            Some(state) => {
+                let behind = executed(known, &self.shares) > state.filled;
+                !is_final(state.status) && (behind || is_elsewhere(known.order_id))
+            }
         });
         doubtful.map(|known| known.order_id).collect()
     }
@@ -426,6 +400,12 @@ pub enum Heard {
     Doubtful(i32),
 }
 
+/// Whether a number stands for an order that another client id has sent: it can be seen here, and
+/// neither changed nor cancelled.
+pub fn is_elsewhere(order_id: i32) -> bool {
+    order_id < 0
+}
+
 fn is_final(status: BrokerStatus) -> bool {
     match status {
         BrokerStatus::Filled | BrokerStatus::Cancelled | BrokerStatus::Rejected => true,
@@ -435,10 +415,6 @@ fn is_final(status: BrokerStatus) -> bool {
 
 fn whole(quantity: f64) -> i64 {
     quantity.round() as i64
-}
-
-fn multiplier_of(contract: &Contract) -> i64 {
-    contract.multiplier.parse().unwrap_or(1)
 }
 
 /// The limit per combo as the desk counts it: what is sold has a negative one.
@@ -462,17 +438,7 @@ fn request_of(order_ref: OrderRef, data: &OrderData) -> OrderRequest {
     }
 }
 
-/// `20260302 09:31:05 US/Eastern`, or in UTC `20260302-14:31:05`.
-fn instant_of(text: &str) -> Option<Timestamp> {
-    if let Ok(utc) = NaiveDateTime::parse_from_str(text, "%Y%m%d-%H:%M:%S") {
-        return Some(utc.and_utc());
-    }
-    let (local, zone) = text.rsplit_once(' ')?;
-    let local = NaiveDateTime::parse_from_str(local.trim(), "%Y%m%d %H:%M:%S").ok()?;
-    let zone: chrono_tz::Tz = zone.parse().ok()?;
-    // An hour that comes twice is taken for its first coming; one that never comes is none.
-    Some(zone.from_local_datetime(&local).earliest()?.to_utc())
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waiting_tests;

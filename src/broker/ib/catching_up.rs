@@ -37,6 +37,14 @@ fn ended_as(status: &OrderStatusKind) -> BrokerStatus {
 const LOOK_AGAIN: Duration = Duration::from_secs(4);
 
 impl Link {
+    /// Asks for all that may have happened to orders unheard; the account is read anew after it.
+    pub async fn ask_what_was_missed(&self, client: &Client) -> Result<(), Lost> {
+        self.mirror().read_after = None;
+        let missing = self.ask_open_orders(client).await?;
+        self.ask_executions(client).await?;
+        self.ask_what_ended(client, missing).await
+    }
+
     /// Takes in how orders ended that worked before and are not among the open ones now.
     pub async fn ask_what_ended(&self, client: &Client, missing: Vec<i32>) -> Result<(), Lost> {
         if missing.is_empty() {

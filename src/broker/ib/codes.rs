@@ -27,6 +27,8 @@ pub enum OnStream {
     Denied,
     /// Too many at a time: later.
     Later,
+    /// It goes on, but a part of it was dropped on the way: all of it is to be asked for again.
+    Missed,
 }
 
 /// What a code says of the connection.
@@ -87,7 +89,17 @@ const fn connection(news: OnConnection, operator: ToOperator) -> Policy {
 }
 
 /// By code, ascending.
-const TABLE: [(i32, Policy); 60] = [
+const TABLE: [(i32, Policy); 66] = [
+    // Below zero, what the client's crate says by itself. The socket is new: ours is not made so.
+    (-8, connection(OnConnection::RestoredWithoutStreams, ToOperator::Note)),
+    // Notices were dropped, so that a loss or a return may have been among them.
+    (-7, connection(OnConnection::RestoredWithoutStreams, ToOperator::Warning)),
+    // Items of a stream were dropped.
+    (-6, Policy { stream: OnStream::Missed, ..WARNED }),
+    // Messages that it cannot read; those of the hello are of things that are asked for later.
+    (-5, WARNED),
+    (-4, WARNED),
+    (-3, NOTED),
     // No code at all: gateways warn so before they say 100.
     (0, NOTED),
     // Too many messages a second: the request that broke the rule was not done.
@@ -268,6 +280,21 @@ mod tests {
         for (code, order, stream, connection, operator) in expected {
             assert!(TABLE.iter().any(|(known, _)| *known == code), "{code} is not in the table");
             assert_eq!(policy(code), Policy { order, stream, connection, operator }, "{code}");
+        }
+    }
+
+    /// What the client's crate says by itself.
+    #[test]
+    fn what_was_dropped_on_the_way_is_asked_for_again() {
+        for code in [-8, -7] {
+            assert_eq!(policy(code).connection, OnConnection::RestoredWithoutStreams, "{code}");
+        }
+        assert_eq!(policy(-6).stream, OnStream::Missed);
+        for code in [-5, -4, -3] {
+            assert_eq!(
+                (policy(code).stream, policy(code).order),
+                (OnStream::Nothing, OnOrder::Nothing)
+            );
         }
     }
 

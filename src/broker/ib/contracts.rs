@@ -105,9 +105,9 @@ pub fn options(symbol: &Symbol, expiry: &str) -> Contract {
     }
 }
 
-/// A contract known by its id alone.
+/// A contract known by its id alone. No exchange is named: IB knows no future at SMART.
 pub fn by_id(conid: i32) -> Contract {
-    Contract { contract_id: conid, exchange: SMART.into(), ..Contract::default() }
+    Contract { contract_id: conid, exchange: "".into(), ..Contract::default() }
 }
 
 /// The broker's id of a contract; `None` for one that the desk named itself.
@@ -325,6 +325,11 @@ mod tests {
             one.contract.last_trade_date_or_contract_month = "soon".into();
         };
         assert!(with(date).contains("soon"));
+    }
+
+    #[test]
+    fn a_contract_that_is_asked_for_by_its_id_names_no_exchange() {
+        assert_eq!((by_id(7).contract_id, by_id(7).exchange.to_string().as_str()), (7, ""));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use ibapi::prelude::Client;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -48,6 +50,8 @@ pub struct Bounds {
     pub heartbeat: Duration,
     /// The longest rest between two tries to connect.
     pub rest: Duration,
+    /// How long a gateway that answers may be without IB before it is connected to anew.
+    pub away: Duration,
     /// How far the broker's clock may be from ours; `None` where both are one.
     pub skew: Option<TimeDelta>,
 }
@@ -66,6 +70,7 @@ impl Bounds {
             answer: Duration::from_secs(5),
             heartbeat: Duration::from_secs(10),
             rest: Duration::from_secs(30),
+            away: Duration::from_mins(2),
             skew: None,
         }
     }
@@ -124,6 +129,7 @@ impl Link {
     /// Runs until nobody commands any more.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>) {
         let mut failures: u32 = 0;
+        let mut draws = draws_of(self.endpoint.client_id);
         let mut lost = Lost("no connection yet".to_owned());
         loop {
             let arrivals = self.mirror().arrivals;
@@ -147,7 +153,7 @@ impl Link {
             }
             lost = now_lost;
             self.lose(&lost);
-            let rest = self.rest_after(failures);
+            let rest = rest_after(failures, self.bounds.rest, &mut draws);
             let waited = timeout(rest, answer_without_session(&mut commands, &lost)).await;
             if waited.is_ok() {
                 return;
@@ -165,19 +171,23 @@ impl Link {
         }
     }
 
-    /// Doubling from a quarter of a second to the longest rest, each with a fifth of jitter, so
-    /// that clients which lost the same gateway do not come back at the same instant.
-    fn rest_after(&self, failures: u32) -> Duration {
-        let doubled = Duration::from_millis(250).saturating_mul(1 << failures.min(10));
-        let rest = doubled.min(self.bounds.rest);
-        let draw = f64::from(self.clock.now().timestamp_subsec_micros()) / 1e6;
-        rest.mul_f64(0.8 + 0.2 * draw)
-    }
-
     pub fn mirror(&self) -> MutexGuard<'_, Mirror> {
         // Each change is one message taken in: one that panicked has left the rest as it was.
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The jitter of one client: others at the same gateway draw otherwise.
+fn draws_of(client_id: i32) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(u64::from(client_id.cast_unsigned()))
+}
+
+/// Doubling from a quarter of a second to the longest rest, each up to a fifth shorter by chance,
+/// so that clients which lost the same gateway do not come back at the same instant.
+fn rest_after(failures: u32, longest: Duration, draws: &mut ChaCha8Rng) -> Duration {
+    let doubled = Duration::from_millis(250).saturating_mul(1 << failures.min(10));
+    let draw = f64::from(draws.next_u32()) / f64::from(u32::MAX);
+    doubled.min(longest).mul_f64(0.8 + 0.2 * draw)
 }
 
 /// Connects, within its bound.
@@ -262,5 +272,21 @@ mod tests {
             !Command::Cancel(order_ref(), answer).is_abandoned(),
             "a late cancel is none too late"
         );
+    }
+
+    #[test]
+    fn rests_double_up_to_the_longest_and_differ_between_clients() {
+        let longest = Duration::from_secs(30);
+        let rests = |client_id| {
+            let mut draws = draws_of(client_id);
+            (0..12).map(|n| rest_after(n, longest, &mut draws)).collect::<Vec<_>>()
+        };
+        for (n, rest) in rests(7).into_iter().enumerate() {
+            let most = (0.25 * f64::from(1 << n)).min(30.0);
+            let within = (0.8 * most..=most).contains(&rest.as_secs_f64());
+            assert!(within, "{rest:?} after {n} failures");
+        }
+        assert_eq!(rests(7), rests(7));
+        assert!(rests(7).iter().zip(rests(8)).all(|(one, other)| *one != other));
     }
 }

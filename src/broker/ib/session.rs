@@ -5,20 +5,16 @@ use chrono::TimeDelta;
 use futures::FutureExt as _;
 use futures::StreamExt as _;
 use ibapi::Notice;
-use ibapi::accounts::types::AccountId;
-use ibapi::orders::{ExecutionData, ExecutionFilter, Executions, OrderUpdate, Orders};
-use ibapi::prelude::{
-    AccountUpdate, Client, NoticeStream, PositionUpdate, Subscription, SubscriptionItem,
-};
+use ibapi::orders::{ExecutionData, ExecutionFilter, Executions, OrderUpdate};
+use ibapi::prelude::{Client, NoticeStream, Subscription, SubscriptionItem};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::broker::{BrokerError, BrokerEvent, Gap};
-use crate::market::{ConId, Usd};
-use crate::structures::{AccountSnapshot, BrokerPosition};
+use crate::market::clock::Stopwatch;
 
 use super::book::Heard;
-use super::codes::{OnConnection, OnOrder, ToOperator, is_read_only, policy};
+use super::codes::{OnConnection, OnOrder, OnStream, ToOperator, is_read_only, policy};
 use super::link::{Command, Link, Lost};
 use super::mirror::Standing;
 use super::pacing::Priority;
@@ -30,9 +26,6 @@ const READINGS: usize = 5;
 /// An account reading is made anew after this, on the desk's clock, though nothing was executed:
 /// marks move it too.
 const READ_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(60);
-
-/// A broker that is set to read only does not tell them, and may not say why.
-const OPEN_ORDERS: &str = "open orders (is \"Read-Only API\" ticked?)";
 
 /// What the operator is told where it does.
 pub const READ_ONLY: &str = "the broker is set to \"Read-Only API\" and neither takes nor tells \
@@ -71,6 +64,7 @@ impl Link {
             Err(error) => return Lost(format!("no notices: {error}")),
         };
         let quotes = std::pin::pin!(self.quote(client));
+        let listing = std::pin::pin!(self.keep_listing(client));
         let bars = std::pin::pin!(self.keep_bars(client));
         let stages = async {
             loop {
@@ -83,6 +77,7 @@ impl Link {
         };
         let lost = tokio::select! {
             lost = quotes => lost,
+            lost = listing => lost,
             lost = bars => lost,
             lost = stages => lost,
         };
@@ -148,9 +143,7 @@ impl Link {
     /// Open orders, executions and the account: all that may have happened unseen, before anything
     /// is sent.
     async fn catch_up(&self, client: &Client, updates: &mut Updates) -> Result<(), Lost> {
-        let missing = self.ask_open_orders(client).await?;
-        self.ask_executions(client).await?;
-        self.ask_what_ended(client, missing).await?;
+        self.ask_what_was_missed(client).await?;
         self.read(client, updates).await?;
         self.seal();
         Ok(())
@@ -206,105 +199,6 @@ impl Link {
         let mut mirror = self.mirror();
         let events = mirror.book.take_events();
         mirror.sealed.extend(events);
-    }
-
-    async fn read_positions(&self, client: &Client) -> Result<(), Lost> {
-        self.pacer.leave(Priority::Orders).await;
-        let mut stream = self.bounded("positions", client.positions()).await?;
-        let mut positions = Vec::new();
-        let until_end = async {
-            while let Some(item) = stream.next().await {
-                match item? {
-                    SubscriptionItem::Data(PositionUpdate::PositionEnd) => return Ok(()),
-                    SubscriptionItem::Data(PositionUpdate::Position(row)) => {
-                        if row.account == self.endpoint.account {
-                            positions.push(BrokerPosition {
-                                conid: ConId(i64::from(row.contract.contract_id)),
-                                quantity: row.position.round() as i64,
-                                average_cost: Usd::from_f64(row.average_cost).unwrap_or(Usd::ZERO),
-                            });
-                        }
-                    }
-                    SubscriptionItem::Notice(_) => {}
-                }
-            }
-            Err(ibapi::Error::UnexpectedEndOfStream)
-        };
-        self.bounded("positions", until_end).await?;
-        self.pacer.leave(Priority::Orders).await;
-        stream.cancel().await;
-        positions.retain(|held| held.quantity != 0);
-        positions.sort_by_key(|held| held.conid);
-        self.mirror().positions = positions;
-        Ok(())
-    }
-
-    async fn read_account(&self, client: &Client) -> Result<(), Lost> {
-        self.pacer.leave(Priority::Orders).await;
-        let account = AccountId(self.endpoint.account.clone());
-        let mut stream = self.bounded("the account", client.account_updates(&account)).await?;
-        let mut values = std::collections::BTreeMap::new();
-        let until_end = async {
-            while let Some(item) = stream.next().await {
-                match item? {
-                    SubscriptionItem::Data(AccountUpdate::AccountValue(row)) => {
-                        if row.currency == "USD" || row.currency == "BASE" {
-                            values.insert(row.key, row.value);
-                        }
-                    }
-                    SubscriptionItem::Data(AccountUpdate::End) => return Ok(()),
-                    SubscriptionItem::Data(_) | SubscriptionItem::Notice(_) => {}
-                }
-            }
-            Err(ibapi::Error::UnexpectedEndOfStream)
-        };
-        self.bounded("the account", until_end).await?;
-        self.pacer.leave(Priority::Orders).await;
-        stream.cancel().await;
-        let usd = |key: &str| values.get(key)?.parse::<f64>().ok().and_then(Usd::from_f64);
-        // IB counts what futures have moved since their variation as cash, before it is any.
-        let moved = usd("FuturesPNL").or_else(|| self.mirror().holds_no_future());
-        let account = (|| {
-            Some(AccountSnapshot {
-                account_id: self.endpoint.account.clone(),
-                net_liquidation: usd("NetLiquidation")?,
-                cash: usd("TotalCashValue")? - moved?,
-                commodities_cash: usd("TotalCashValue-C")? - moved?,
-                initial_margin: usd("InitMarginReq")?,
-                maintenance_margin: usd("MaintMarginReq")?,
-                excess_liquidity: usd("ExcessLiquidity")?,
-                look_ahead_excess_liquidity: usd("LookAheadExcessLiquidity")?,
-                buying_power: usd("BuyingPower")?,
-                at: self.clock.now(),
-            })
-        })();
-        // An account without one of its figures is none: what needs it cannot be evaluated.
-        self.mirror().account = account;
-        Ok(())
-    }
-
-    /// Orders at the broker. Ours that it does not show, and that are not known to have ended, are
-    /// returned.
-    pub async fn ask_open_orders(&self, client: &Client) -> Result<Vec<i32>, Lost> {
-        self.pacer.leave(Priority::Orders).await;
-        let mut stream = self.bounded(OPEN_ORDERS, client.open_orders()).await?;
-        let rows = stream.collect_to_end_within(self.bounds.answer);
-        let rows = self.bounded(OPEN_ORDERS, rows).await?;
-        let now = self.clock.now();
-        let mut mirror = self.mirror();
-        let mut missing = mirror.book.alive();
-        for row in rows {
-            match row {
-                Orders::OrderData(data) => {
-                    missing.remove(&data.order_id);
-                    mirror.book.hear_open(&data);
-                }
-                Orders::OrderStatus(status) => {
-                    mirror.book.hear_status(&status, now);
-                }
-            }
-        }
-        Ok(missing.into_iter().collect())
     }
 
     /// Every execution of the day, whoever caused it; what is known already is passed over.
@@ -371,6 +265,10 @@ impl Link {
 
     /// A message about an order. Only one that can mean its end is followed up.
     async fn hear_notice(&self, client: &Client, notice: &Notice) -> Result<(), Lost> {
+        if policy(notice.code).stream == OnStream::Missed {
+            tracing::warn!(broker.code = notice.code, "{}", notice.message);
+            return self.ask_what_was_missed(client).await;
+        }
         let Some(order_id) = notice.request_id else { return Ok(()) };
         let said = format!("{} {}", notice.code, notice.message);
         match policy(notice.code).order {
@@ -439,8 +337,11 @@ impl Link {
     }
 
     /// A socket that is half open says nothing: it is asked. A refusal is an answer too: a message
-    /// too many, and the crate ends whatever waits for one.
+    /// too many, and the crate ends whatever waits for one. A gateway that answers for so long
+    /// without having said that IB is back may have said it unheard: it is connected to anew, and
+    /// says again that IB is away if so (assumed, and that its readings fail until then).
     async fn beat(&self, client: &Client) -> Lost {
+        let mut away: Option<Stopwatch> = None;
         loop {
             tokio::time::sleep(self.bounds.heartbeat).await;
             self.pacer.leave(Priority::Orders).await;
@@ -452,6 +353,11 @@ impl Link {
             };
             if let Err(lost) = self.bounded("a heartbeat", told).await {
                 return lost;
+            }
+            let is_away = self.mirror().standing != Standing::Connected;
+            away = is_away.then(|| away.unwrap_or_else(Stopwatch::start));
+            if away.is_some_and(|since| since.elapsed() >= self.bounds.away) {
+                return Lost("IB stays out of reach though the gateway answers".to_owned());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The desk's commands: margin, orders and their changes.
+//! The desk's commands: orders and their changes.
 //!
 //! An order is written once. Whether it works is learned from what the broker tells of it; silence
 //! is `NoAnswer`, and its fate is then found out, never assumed.
@@ -14,9 +14,10 @@ use tokio::time::timeout;
 
 use crate::broker::BrokerError;
 use crate::market::clock::Stopwatch;
-use crate::market::{ConId, Instrument, Price, Symbol, Usd};
-use crate::structures::{OrderRef, OrderRequest, OrderType, Reject, WhatIf};
+use crate::market::{ConId, Instrument, Price, Symbol};
+use crate::structures::{OrderRef, OrderRequest, OrderType, Reject};
 
+use super::book::is_elsewhere;
 use super::codes::{OnOrder, is_read_only, is_used_id, policy};
 use super::contracts;
 use super::link::{Command, Link, Lost, NOT_CONNECTED};
@@ -26,6 +27,8 @@ use super::session::{Alive, READ_ONLY, Updates};
 
 /// What is owed longer than this is asked for.
 const OWED_WITHIN: Duration = Duration::from_secs(5);
+/// An execution waits so long for its commission, of the wall.
+const COMMISSION_WITHIN: Duration = Duration::from_mins(1);
 /// IB's code for a contract that cannot be traded as named.
 const UNKNOWN_CONTRACT: i32 = 200;
 const UNKNOWN_ORDER: i32 = 10_147;
@@ -69,13 +72,16 @@ impl Link {
             let now = self.clock.now();
             let mut mirror = self.mirror();
             for order_id in missing.into_iter().filter(|missing| doubtful.contains(missing)) {
-                if mirror.book.executed(order_id) > 0 {
+                // Of one that another client id has sent nothing more is ever told.
+                if mirror.book.executed(order_id) > 0 || is_elsewhere(order_id) {
                     mirror.book.hear_refusal(order_id, "no longer at the broker", now);
                 }
             }
         } else if self.mirror().book.is_owed() {
             self.ask_executions(client).await?;
         }
+        let now = self.clock.now();
+        self.mirror().book.release_unpaid(COMMISSION_WITHIN, now);
         self.look_for_missing(client).await
     }
 
@@ -93,7 +99,7 @@ impl Link {
                 settled
             }
             Command::MarginOf(request, answer) => {
-                let _ = answer.send(self.margin_of(client, &request).await);
+                let _ = answer.send(self.margin_of(client, updates, &request).await);
                 Ok(())
             }
             Command::Place(request, answer) => {
@@ -116,7 +122,7 @@ impl Link {
     }
 
     /// Refuses while IB is out of reach, though the gateway answers.
-    fn reachable(&self) -> Result<(), Reject> {
+    pub(super) fn reachable(&self) -> Result<(), Reject> {
         match &self.mirror().standing {
             Standing::Connected => Ok(()),
             Standing::Starting(why) => {
@@ -127,49 +133,6 @@ impl Link {
                 reason: format!("not sent: {why}, since {since}"),
             }),
         }
-    }
-
-    async fn margin_of(
-        &self,
-        client: &Client,
-        request: &OrderRequest,
-    ) -> Result<WhatIf, BrokerError> {
-        self.reachable()?;
-        let Written { contract, order } = self.written(request)?;
-        self.pacer.leave(Priority::Orders).await;
-        let asked = client.order(&contract);
-        let asked = match order.action {
-            Action::Buy => asked.buy(order.total_quantity),
-            Action::Sell | Action::SellShort | Action::SellLong => asked.sell(order.total_quantity),
-        };
-        let asked = match order.limit_price {
-            Some(limit) => asked.limit(limit),
-            None => asked.market(),
-        };
-        let state = match timeout(self.bounds.answer, asked.analyze()).await {
-            Ok(Ok(state)) => state,
-            Ok(Err(ibapi::Error::Notice(notice))) => {
-                return Err(Reject { code: notice.code, reason: notice.message }.into());
-            }
-            Ok(Err(error)) => return Err(BrokerError::NoAnswer(error.to_string())),
-            Err(_) => return Err(BrokerError::NoAnswer("no margin in time".to_owned())),
-        };
-        let usd = |value: Option<f64>, name: &str| {
-            value.and_then(Usd::from_f64).ok_or_else(|| {
-                BrokerError::NoAnswer(format!("the broker's margin answer has no {name}"))
-            })
-        };
-        let equity = usd(state.equity_with_loan_after, "equity")?;
-        let maintenance = usd(state.maintenance_margin_after, "maintenance margin")?;
-        let commission = state.commission.or(state.maximum_commission);
-        Ok(WhatIf {
-            initial_margin_before: usd(state.initial_margin_before, "initial margin before")?,
-            initial_margin_after: usd(state.initial_margin_after, "initial margin")?,
-            maintenance_margin_after: maintenance,
-            equity_with_loan_after: equity,
-            excess_liquidity_after: equity - maintenance,
-            commission: usd(commission, "commission")?,
-        })
     }
 
     async fn place(
@@ -199,6 +162,9 @@ impl Link {
             mirror.book.order_id(order_ref).zip(mirror.book.request(order_ref).cloned())
         };
         let Some((order_id, request)) = known else { return Err(unknown(order_ref).into()) };
+        if is_elsewhere(order_id) {
+            return Err(elsewhere(order_ref).into());
+        }
         let request = OrderRequest { order_type: OrderType::Limit(limit), ..request };
         if self.mirror().book.has_ended(order_id) == Some(true) {
             return Err(Reject { code: ENDED, reason: format!("{order_ref} has ended") }.into());
@@ -212,6 +178,9 @@ impl Link {
     async fn cancel(&self, client: &Client, order_ref: &OrderRef) -> Result<(), BrokerError> {
         let order_id = self.mirror().book.order_id(order_ref);
         let Some(order_id) = order_id else { return Err(unknown(order_ref).into()) };
+        if is_elsewhere(order_id) {
+            return Err(elsewhere(order_ref).into());
+        }
         self.pacer.leave(Priority::Orders).await;
         // The stream of a cancel would take the order's executions away from ours: it is dropped
         // at once, and the order's own state tells what became of it.
@@ -226,7 +195,7 @@ impl Link {
         }
     }
 
-    async fn submit(
+    pub(super) async fn submit(
         &self,
         client: &Client,
         order_id: i32,
@@ -310,7 +279,7 @@ impl Link {
     }
 
     /// The order in IB's words.
-    fn written(&self, request: &OrderRequest) -> Result<Written, Reject> {
+    pub(super) fn written(&self, request: &OrderRequest) -> Result<Written, Reject> {
         let unreadable = |reason: String| Reject { code: UNKNOWN_CONTRACT, reason };
         let mirror = self.mirror();
         let instrument = |conid: ConId| -> Result<&Instrument, Reject> {
@@ -347,11 +316,21 @@ impl Link {
     }
 }
 
-struct Written {
-    contract: Contract,
-    order: Order,
+/// An order in IB's words.
+pub(super) struct Written {
+    pub contract: Contract,
+    pub order: Order,
 }
 
 fn unknown(order_ref: &OrderRef) -> Reject {
     Reject { code: UNKNOWN_ORDER, reason: format!("order {order_ref} is not at the broker") }
+}
+
+fn elsewhere(order_ref: &OrderRef) -> Reject {
+    Reject {
+        code: UNKNOWN_ORDER,
+        reason: format!(
+            "order {order_ref} was sent under another client id: cancel it there or by hand"
+        ),
+    }
 }

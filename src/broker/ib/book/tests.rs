@@ -4,17 +4,22 @@ use ibapi::contracts::{ComboLeg, LegAction};
 use ibapi::orders::{Order, OrderState};
 use proptest::prelude::*;
 
+use ibapi::contracts::Contract;
+use ibapi::orders::{CommissionReport, ExecutionData, ExecutionSide};
+use ibapi::prelude::SecurityType;
+
+use super::executions::instant_of;
 use super::*;
-use crate::structures::{OrderLeg, Purpose};
+use crate::structures::{ExecutionKind, OrderLeg, Purpose};
 
-const ORDER: i32 = 7;
-const PERM: i64 = 4_711;
+pub(super) const ORDER: i32 = 7;
+pub(super) const PERM: i64 = 4_711;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     chrono::DateTime::from_timestamp(1_772_463_600, 0).unwrap()
 }
 
-fn order_ref() -> OrderRef {
+pub(super) fn order_ref() -> OrderRef {
     OrderRef::new("0123456789abcdef", Purpose::Open, 0).unwrap()
 }
 
@@ -31,7 +36,7 @@ fn request() -> OrderRequest {
     }
 }
 
-fn status(kind: OrderStatusKind, filled: f64) -> OrderStatus {
+pub(super) fn status(kind: OrderStatusKind, filled: f64) -> OrderStatus {
     OrderStatus {
         order_id: ORDER,
         status: kind,
@@ -42,7 +47,7 @@ fn status(kind: OrderStatusKind, filled: f64) -> OrderStatus {
     }
 }
 
-fn execution(conid: i32, n: i32, shares: f64) -> ExecutionData {
+pub(super) fn execution(conid: i32, n: i32, shares: f64) -> ExecutionData {
     let contract = Contract {
         contract_id: conid,
         security_type: SecurityType::Option,
@@ -63,7 +68,7 @@ fn execution(conid: i32, n: i32, shares: f64) -> ExecutionData {
     ExecutionData { request_id: -1, contract, execution }
 }
 
-fn commission(conid: i32, n: i32) -> CommissionReport {
+pub(super) fn commission(conid: i32, n: i32) -> CommissionReport {
     CommissionReport {
         execution_id: format!("0000.{conid}.{n:02}"),
         commission: 0.65,
@@ -71,13 +76,13 @@ fn commission(conid: i32, n: i32) -> CommissionReport {
     }
 }
 
-fn sent() -> Book {
+pub(super) fn sent() -> Book {
     let mut book = Book::default();
     book.sending(ORDER, request());
     book
 }
 
-fn states(events: &[BrokerEvent]) -> Vec<(BrokerStatus, i64)> {
+pub(super) fn states(events: &[BrokerEvent]) -> Vec<(BrokerStatus, i64)> {
     let states = events.iter().filter_map(|event| match event {
         BrokerEvent::Order(event) => Some((event.status, event.filled)),
         BrokerEvent::Execution(_) | BrokerEvent::Gap(_) => None,
@@ -85,7 +90,7 @@ fn states(events: &[BrokerEvent]) -> Vec<(BrokerStatus, i64)> {
     states.collect()
 }
 
-fn executions(events: &[BrokerEvent]) -> Vec<&Execution> {
+pub(super) fn executions(events: &[BrokerEvent]) -> Vec<&Execution> {
     let found = events.iter().filter_map(|event| match event {
         BrokerEvent::Execution(execution) => Some(execution),
         BrokerEvent::Order(_) | BrokerEvent::Gap(_) => None,
