@@ -173,6 +173,8 @@ fn what_fills_before_a_smaller_size_takes_effect_stays_filled() {
     desk.minute_of(640.0, 2);
     desk.place(1, limit("BUY", 3, 641.0));
     quote(&desk, latency / 2, (640.0, 2));
+    move_on(&mut desk, latency / 2);
+    assert_eq!(desk.filled(1), 4);
     desk.minute_of(640.0, 9);
     assert_eq!((desk.stages(), desk.filled(1)), (vec![(1, "Filled")], 4));
     assert_eq!(desk.house.exchange.positions()[0].quantity, 4);
@@ -188,6 +190,7 @@ fn the_name_of_a_group_that_has_filled_is_free_the_day_after() {
     desk.place(3, in_group(1, limit("BUY", 1, 641.0)));
     assert_eq!(desk.codes(), [(3, 201)], "not on the same day");
     desk.house.advance_to("2026-03-03T15:00:00Z".parse().unwrap()).unwrap();
+    desk.minute(640.0);
     desk.place(4, in_group(1, limit("BUY", 1, 600.0)));
     desk.place(5, in_group(1, limit("BUY", 1, 641.0)));
     desk.minute(640.0);
