@@ -5,6 +5,8 @@
 
 use rust_decimal::Decimal;
 
+use crate::structures::testing::stock;
+
 use super::data_event::DataEvent;
 use super::data_request::DataRequest;
 use super::event::{Event, Figure};
@@ -59,22 +61,16 @@ fn the_end_of_a_position_is_told_once() {
     assert_eq!(quantities(&desk.heard(1)), each(1), "and held again");
 }
 
-/// What profit and loss say is realised, in all and in SPY.
+/// What is said to be realised, in all and in SPY, whose number here is none that a client can
+/// ask for.
 fn realised(desk: &mut Desk) -> (f64, f64) {
     let account = desk.house.account.clone();
-    let con_id = desk.house.orders.all().next().unwrap().contract.con_id;
     desk.heard(1);
-    desk.ask(Request::Pnl { req_id: 1, account: account.clone() });
-    desk.ask(Request::PnlSingle { req_id: 2, account, con_id });
+    desk.ask(Request::Pnl { req_id: 1, account });
     let told = desk.heard(1);
-    for request in [Request::CancelPnl { req_id: 1 }, Request::CancelPnlSingle { req_id: 2 }] {
-        desk.ask(request);
-    }
-    let [Event::Pnl { realised: all, .. }, Event::PnlSingle { realised: one, .. }] = told[..]
-    else {
-        panic!("{told:?}");
-    };
-    (all, one)
+    desk.ask(Request::CancelPnl { req_id: 1 });
+    let [Event::Pnl { realised: all, .. }] = told[..] else { panic!("{told:?}") };
+    (all, desk.house.realised_today(Some(stock("SPY").conid())))
 }
 
 fn figure(desk: &Desk, tag: &str) -> f64 {
