@@ -47,7 +47,7 @@ pub use correction::VOID;
 pub use engine::{Exchange, ExchangeError, ExchangeEvent};
 pub use fees::{FeeError, FeeSchedule};
 pub use groups::{GROUP_FILLED, OnFill, OrderGroup, reduced};
-pub use margining::AccountError;
+pub use margining::{AccountError, Funds};
 pub use matching::SESSION_ENDED;
 pub use outlook::Quoted;
 pub use recorded::{

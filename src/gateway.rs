@@ -37,7 +37,9 @@ mod house;
 mod keeping;
 mod listing;
 mod market_rules;
+mod positions;
 mod profit;
+mod realised;
 
 // Orders: the book, what waits in front of the exchange, and what comes of them.
 mod by_hand;
@@ -70,6 +72,8 @@ mod script;
 mod weather;
 
 #[cfg(test)]
+mod account_tests;
+#[cfg(test)]
 mod data_tests;
 #[cfg(test)]
 mod held_laws;
@@ -77,6 +81,8 @@ mod held_laws;
 mod held_tests;
 #[cfg(test)]
 mod house_tests;
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

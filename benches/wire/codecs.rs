@@ -83,7 +83,7 @@ fn open_order() -> Event {
         ..WireOrder::default()
     };
     let state = WireOrderState { status: "Submitted".to_owned(), ..WireOrderState::default() };
-    Event::OpenOrder(Box::new(OrderView { contract: contract(), order, state }))
+    Event::OpenOrder(Box::new(OrderView { contract: contract(), order, state, filled: 0.into() }))
 }
 
 fn execution() -> Event {

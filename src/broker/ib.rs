@@ -103,12 +103,14 @@ impl Listed {
     }
 }
 
-/// Options that an earlier process looked up.
+/// What an earlier process looked up and heard of.
 #[derive(Debug, Default)]
 pub struct Recalled {
     pub options: Vec<Arc<OptionContract>>,
     /// The date whose listing they are, in full.
     pub listing_of: Option<NaiveDate>,
+    /// Executions up to here were known to it.
+    pub known_until: Option<Timestamp>,
 }
 
 /// A connection to IB, kept up for as long as this lives.

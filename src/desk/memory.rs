@@ -139,8 +139,12 @@ pub fn recall(
     (handle, now): (&Handle, Timestamp),
     horizon_days: i64,
 ) -> anyhow::Result<Recalled> {
-    if !home.lake().join("bronze/contracts/_delta_log").exists() || !home.state_db().exists() {
+    if !home.state_db().exists() {
         return Ok(Recalled::default());
+    }
+    let known_until = Journal::open(&home.state_db())?.newest()?;
+    if !home.lake().join("bronze/contracts/_delta_log").exists() {
+        return Ok(Recalled { known_until, ..Recalled::default() });
     }
     let today = now.with_timezone(&chrono_tz::America::New_York).date_naive();
     let oldest = today - EXPIRED_FOR;
@@ -158,7 +162,7 @@ pub fn recall(
     let listed = Listed::of(today, horizon_days, options.iter());
     let noted = Journal::open(&home.state_db())?.watermark(LISTED)?;
     let complete = noted.is_some_and(|noted| noted == mark(&listed));
-    Ok(Recalled { options, listing_of: complete.then_some(today) })
+    Ok(Recalled { options, listing_of: complete.then_some(today), known_until })
 }
 
 fn option_of(row: &Row<'_>) -> anyhow::Result<OptionContract> {

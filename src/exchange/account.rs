@@ -70,8 +70,10 @@ impl MarkedPosition {
         Usd::new(points * Decimal::from(self.instrument.multiplier()))
     }
 
-    fn trade(&mut self, execution: &Execution, price: Price) {
+    /// Changes the position. What the part that it closes has realised, commissions taken off.
+    fn trade(&mut self, execution: &Execution, price: Price) -> Option<Usd> {
         let before = self.quantity;
+        let realised = self.realises(execution, price);
         let after = before + execution.quantity;
         let price_cost = price.value(execution.quantity, execution.multiplier);
         let same_side = before.signum() * execution.quantity.signum() >= 0;
@@ -92,6 +94,21 @@ impl MarkedPosition {
         if before == 0 {
             self.mark = Mark { price, at: execution.at, quality: MarkQuality::Booked };
         }
+        realised
+    }
+
+    fn realises(&self, execution: &Execution, price: Price) -> Option<Usd> {
+        let traded = execution.quantity;
+        if self.quantity.signum() * traded.signum() >= 0 {
+            return None;
+        }
+        let closed = traded.abs().min(self.quantity.abs()) * traded.signum();
+        let share = |whole: Usd, of: i64| {
+            Usd::new(whole.decimal() * Decimal::from(closed) / Decimal::from(of))
+        };
+        let proceeds = -price.value(closed, execution.multiplier);
+        // The cost's share has the sign of what closes: it is negative already.
+        Some(proceeds - share(execution.commission, traded) + share(self.cost, self.quantity))
     }
 }
 
@@ -110,14 +127,15 @@ impl Account {
         Self { cash, commodities_cash, positions: BTreeMap::new() }
     }
 
-    /// Books an execution of `instrument`.
-    pub fn apply(&mut self, execution: &Execution, instrument: &Instrument) {
+    /// Books an execution of `instrument`. What it has realised, where it closes something.
+    pub fn apply(&mut self, execution: &Execution, instrument: &Instrument) -> Option<Usd> {
         self.cash += execution.cash;
         if instrument.kind() == SecurityKind::Future {
             self.commodities_cash += execution.cash;
         }
         let Some(price) = execution.price else {
-            return self.book_variation(execution);
+            self.book_variation(execution);
+            return None;
         };
         let conid = execution.conid;
         let position = self.positions.entry(conid).or_insert_with(|| MarkedPosition {
@@ -127,10 +145,11 @@ impl Account {
             mark: Mark { price, at: execution.at, quality: MarkQuality::Booked },
             variation_base: Decimal::ZERO,
         });
-        position.trade(execution, price);
+        let realised = position.trade(execution, price);
         if position.quantity == 0 && position.variation_base.is_zero() {
             self.positions.remove(&conid);
         }
+        realised
     }
 
     /// After a variation the base is what makes it nil at the price just booked: the cash, in

@@ -16,6 +16,8 @@ const FIRST_PERM_ID: i64 = 1_000_000_001;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Change {
     Price(OrderType),
+    /// Its price, and its size: combos.
+    Terms(OrderType, i64),
     Cancel,
 }
 

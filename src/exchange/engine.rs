@@ -15,7 +15,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::market::sessions::{Calendar, CalendarError};
-use crate::market::{ConId, Instrument, Price, Symbol, Timestamp};
+use crate::market::{ConId, Instrument, Price, Symbol, Timestamp, Usd};
 use crate::structures::{BrokerPosition, Execution, OpenOrder, OrderEvent};
 
 use super::account::{Account, MarkedPosition};
@@ -67,6 +67,8 @@ pub struct Exchange {
     /// Combos that a fill may have at most.
     pub(super) combos_a_fill: Option<i64>,
     pub(super) events: VecDeque<ExchangeEvent>,
+    /// What the executions among the events have realised, by their names.
+    pub(super) realised: BTreeMap<String, Usd>,
 }
 
 impl Exchange {
@@ -92,6 +94,7 @@ impl Exchange {
             last_trade: Vec::new(),
             combos_a_fill: None,
             events: VecDeque::new(),
+            realised: BTreeMap::new(),
             source,
             config,
             now,
@@ -187,7 +190,9 @@ impl Exchange {
 
     /// Books an execution and reports it.
     pub(super) fn book_execution(&mut self, execution: Execution, instrument: &Instrument) {
-        self.account.apply(&execution, instrument);
+        if let Some(realised) = self.account.apply(&execution, instrument) {
+            self.realised.insert(execution.exec_id.clone(), realised);
+        }
         self.events.push_back(ExchangeEvent::Execution(execution));
     }
 
@@ -197,7 +202,14 @@ impl Exchange {
 
     /// What has happened since the last call, in order.
     pub fn take_events(&mut self) -> Vec<ExchangeEvent> {
+        self.realised.clear();
         self.events.drain(..).collect()
+    }
+
+    /// What the executions have realised that [`Exchange::take_events`] would give now, by their
+    /// names: those that close something, by average cost, commissions taken off.
+    pub fn take_realised(&mut self) -> BTreeMap<String, Usd> {
+        std::mem::take(&mut self.realised)
     }
 
     /// The rows of a recorded chain delivered since the last call.

@@ -78,6 +78,35 @@ impl Exchange {
         self.schedule(order_ref, Change::Price(order_type))
     }
 
+    /// Changes size and price of a working order, after the latency. What fills in the meantime
+    /// stays filled: an order that is then wanted no larger is done.
+    pub fn resize(
+        &mut self,
+        order_ref: &OrderRef,
+        (quantity, order_type): (i64, OrderType),
+    ) -> Result<(), Reject> {
+        let order = self.book.working_by_ref(order_ref).ok_or_else(|| not_working(order_ref))?;
+        let remaining = quantity - order.filled;
+        if remaining < 1 {
+            return Err(refuse(code::INVALID, "so much of the order has filled"));
+        }
+        let changed = OrderRequest { quantity, order_type, ..order.request.clone() };
+        let instruments = self.instruments(&changed)?;
+        check_form(&changed, &instruments)?;
+        self.check_margin(&changed, remaining)?;
+        self.schedule(order_ref, Change::Terms(order_type, quantity))
+    }
+
+    /// Combos that a working order is for, once its changes have taken effect.
+    pub fn wanted(&self, order_ref: &OrderRef) -> Option<i64> {
+        let order = self.book.get(self.book.accepted(order_ref)?)?;
+        let changed = order.changes.iter().rev().find_map(|(_, change)| match change {
+            Change::Terms(_, quantity) => Some(*quantity),
+            Change::Price(_) | Change::Cancel => None,
+        });
+        Some(changed.unwrap_or(order.request.quantity))
+    }
+
     /// Cancels a working order, after the latency; until then it may still fill.
     pub fn cancel(&mut self, order_ref: &OrderRef) -> Result<(), Reject> {
         self.schedule(order_ref, Change::Cancel)

@@ -24,6 +24,18 @@ pub enum AccountError {
     Exchange(#[from] ExchangeError),
 }
 
+/// Figures of the account that its snapshot does not hold. USD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Funds {
+    /// Cash, stock and open variation: what counts against the requirement.
+    pub equity_with_loan: Usd,
+    /// Stock and options, long and short alike.
+    pub gross_position_value: Usd,
+    /// At the overnight rates.
+    pub full_initial_margin: Usd,
+    pub full_maintenance_margin: Usd,
+}
+
 /// What an order would change, filled in full at its worst price.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Effect {
@@ -107,8 +119,32 @@ impl Exchange {
         })
     }
 
+    /// What the account has beside its snapshot.
+    pub fn funds(&self) -> Result<Funds, AccountError> {
+        let now = self.standing(&[])?;
+        let full = self.standing_in(&[], MarginHours::Overnight)?.requirement;
+        let kinds = [SecurityKind::Stock, SecurityKind::Option];
+        let counted =
+            self.account.marked().filter(|(_, one)| kinds.contains(&one.instrument.kind()));
+        let gross: Usd = counted.map(|(_, one)| one.value().abs()).sum();
+        Ok(Funds {
+            equity_with_loan: now.equity_with_loan.to_cents(),
+            gross_position_value: gross.to_cents(),
+            full_initial_margin: full.initial.to_cents(),
+            full_maintenance_margin: full.maintenance.to_cents(),
+        })
+    }
+
     /// Requirement and equity with these effects added.
     pub(super) fn standing(&self, effects: &[&Effect]) -> Result<Standing, AccountError> {
+        self.standing_in(effects, self.margin_hours()?)
+    }
+
+    fn standing_in(
+        &self,
+        effects: &[&Effect],
+        hours: MarginHours,
+    ) -> Result<Standing, AccountError> {
         let mut holdings: BTreeMap<ConId, Holding> = BTreeMap::new();
         let mut prices = self.margin_prices();
         for (conid, position) in self.account.marked() {
@@ -138,7 +174,7 @@ impl Exchange {
         let holdings: Vec<Holding> =
             holdings.into_values().filter(|holding| holding.quantity != 0).collect();
         let parameters = &self.config.margin.parameters;
-        let requirement = requirement(&holdings, &prices, parameters, self.margin_hours()?)?;
+        let requirement = requirement(&holdings, &prices, parameters, hours)?;
         Ok(Standing { requirement, equity_with_loan, commodities })
     }
 

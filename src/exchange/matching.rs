@@ -4,7 +4,9 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::market::{ConId, Instrument, Price, Timestamp, Usd};
-use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderLeg, OrderRequest};
+use crate::structures::{
+    BrokerStatus, Execution, ExecutionKind, OrderLeg, OrderRequest, OrderType,
+};
 
 use super::account::cash_of;
 use super::book::{Change, LastLook, WorkingOrder};
@@ -66,18 +68,43 @@ impl Exchange {
                 self.book.get_mut(perm_id).and_then(|order| order.take_change(self.now))
             {
                 match change {
-                    Change::Price(order_type) => {
-                        if let Some(order) = self.book.get_mut(perm_id) {
-                            order.request.order_type = order_type;
-                            order.active_from = at;
-                            order.stance = Stance::Entering;
-                            let event = order.event(BrokerStatus::Working, at);
-                            self.report_order(event);
-                        }
+                    Change::Price(order_type) => self.reprice(perm_id, order_type, at),
+                    Change::Terms(order_type, quantity) => {
+                        self.take_terms(perm_id, (order_type, quantity), at);
                     }
                     Change::Cancel => self.cancel_now(perm_id, "cancelled by the account", at),
                 }
             }
+        }
+    }
+
+    fn reprice(&mut self, perm_id: i64, order_type: OrderType, at: Timestamp) {
+        let Some(order) = self.book.get_mut(perm_id) else { return };
+        order.request.order_type = order_type;
+        order.active_from = at;
+        order.stance = Stance::Entering;
+        let event = order.event(BrokerStatus::Working, at);
+        self.report_order(event);
+    }
+
+    /// A new size, and a new price where it is one. What has filled cannot be taken back.
+    fn take_terms(
+        &mut self,
+        perm_id: i64,
+        (order_type, quantity): (OrderType, i64),
+        at: Timestamp,
+    ) {
+        let Some(order) = self.book.get_mut(perm_id) else { return };
+        order.request.quantity = quantity.max(order.filled);
+        if order.remaining() == 0 {
+            let event = order.event(BrokerStatus::Filled, at);
+            self.book.end(perm_id);
+            self.report_order(event);
+        } else if order.request.order_type == order_type {
+            let event = order.event(BrokerStatus::Working, at);
+            self.report_order(event);
+        } else {
+            self.reprice(perm_id, order_type, at);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Answers about contracts and the account.
 
-use crate::market::{ConId, SecurityKind, Symbol, Usd};
+use crate::market::{ConId, Price, SecurityKind, Symbol, Usd};
 use crate::structures::BrokerPosition;
 
-use super::event::{Event, Figure, PortfolioValue, Position};
+use super::event::{Event, Figure, PortfolioValue};
 use super::house::{House, SeatId};
-use super::listing::{describe, details, find, option_parameters, underlying};
+use super::listing::{details, find, option_parameters, underlying};
 use super::words::WireContract;
 
 impl House {
@@ -44,55 +44,45 @@ impl House {
         self.send(seat, Event::OptionParametersEnd { req_id });
     }
 
-    pub(super) fn positions(&mut self, seat: SeatId) {
-        if let Some(seat) = self.seats.get_mut(&seat) {
-            seat.wants_positions = true;
-        }
-        for held in self.exchange.positions() {
-            if let Some(position) = self.position_of(&held) {
-                self.send(seat, Event::Position(Box::new(position)));
-            }
-        }
-        self.send(seat, Event::PositionEnd);
-    }
-
-    pub(super) fn position_of(&self, held: &BrokerPosition) -> Option<Position> {
-        Some(Position {
-            account: self.account.clone(),
-            contract: describe(&self.instrument(held.conid)?),
-            quantity: held.quantity.into(),
-            average_cost: held.average_cost.to_f64(),
-        })
-    }
-
     /// Figures and positions, without the end of the list.
     pub(super) fn account_values(&mut self, seat: SeatId) {
         let account = self.account.clone();
         for figure in self.figures() {
             self.send(seat, Event::AccountValue { account: account.clone(), figure });
         }
-        for value in self.portfolio() {
-            self.send(seat, Event::PortfolioValue(Box::new(value)));
+        let held = self.exchange.positions();
+        let Some(seated) = self.seats.get_mut(&seat) else { return };
+        for held in seated.portfolio_told.learn(held) {
+            if let Some(value) = self.portfolio_value(&held) {
+                self.send(seat, Event::PortfolioValue(Box::new(value)));
+            }
         }
         let local = self.now().with_timezone(&chrono_tz::America::New_York);
         self.send(seat, Event::AccountUpdateTime { time: local.format("%H:%M").to_string() });
     }
 
-    /// The account's figures; none where a position has no mark, for then no figure is known.
+    /// The account's figures; none where a position has no mark, for then no figure is known. Cash
+    /// is settled at once, and bears no interest that could accrue.
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let Ok(account) = self.exchange.account() else { return Vec::new() };
+        let (Ok(account), Ok(funds)) = (self.exchange.account(), self.exchange.funds()) else {
+            return Vec::new();
+        };
         let futures = self.futures_pnl();
         let usd = |tag: &str, value: Usd| Figure {
             tag: tag.to_owned(),
             value: value.to_cents().to_string(),
             currency: "USD".to_owned(),
         };
+        let plain = |tag: &str, value: String| Figure {
+            tag: tag.to_owned(),
+            value,
+            currency: String::new(),
+        };
+        let unrealised = self.portfolio().iter().map(|value| value.unrealised).sum();
+        let profit = |value| Usd::from_f64(value).unwrap_or(Usd::ZERO);
         vec![
-            Figure {
-                tag: "AccountType".to_owned(),
-                value: "INDIVIDUAL".to_owned(),
-                currency: String::new(),
-            },
+            plain("AccountType", "INDIVIDUAL".to_owned()),
+            plain("Cushion", cushion(account.excess_liquidity, account.net_liquidation)),
             usd("NetLiquidation", account.net_liquidation),
             usd("TotalCashValue", account.cash + futures),
             usd("TotalCashValue-C", account.commodities_cash + futures),
@@ -103,6 +93,15 @@ impl House {
             usd("ExcessLiquidity", account.excess_liquidity),
             usd("LookAheadExcessLiquidity", account.look_ahead_excess_liquidity),
             usd("BuyingPower", account.buying_power),
+            usd("EquityWithLoanValue", funds.equity_with_loan),
+            usd("AvailableFunds", funds.equity_with_loan - account.initial_margin),
+            usd("GrossPositionValue", funds.gross_position_value),
+            usd("FullInitMarginReq", funds.full_initial_margin),
+            usd("FullMaintMarginReq", funds.full_maintenance_margin),
+            usd("SettledCash", account.cash),
+            usd("AccruedCash", Usd::ZERO),
+            usd("UnrealizedPnL", profit(unrealised)),
+            usd("RealizedPnL", profit(self.realised_today(None))),
         ]
     }
 
@@ -118,19 +117,30 @@ impl House {
 
     /// Positions with their marks and values.
     pub(super) fn portfolio(&self) -> Vec<PortfolioValue> {
-        let costs = self.exchange.positions();
-        let valued = self.exchange.marked_positions().filter_map(|(conid, position)| {
-            let held = costs.iter().find(|held| held.conid == conid)?;
-            let value = position.value().to_f64();
-            let cost = held.average_cost.to_f64() * held.quantity as f64;
-            Some(PortfolioValue {
-                position: self.position_of(held)?,
-                market_price: position.mark.price.to_f64(),
-                market_value: value,
-                unrealised: value - cost,
-                realised: 0.0,
-            })
-        });
-        valued.collect()
+        let held = self.exchange.positions();
+        held.iter().filter_map(|held| self.portfolio_value(held)).collect()
     }
+
+    /// A position with its mark, or without one where it is over. A future is worth what it would
+    /// cost, as TWS shows it.
+    fn portfolio_value(&self, held: &BrokerPosition) -> Option<PortfolioValue> {
+        let marked = self.exchange.marked_positions().find(|(conid, _)| *conid == held.conid);
+        let mark = marked.map(|(_, position)| position.mark.price);
+        let multiplier = self.instrument(held.conid)?.multiplier();
+        let value = mark.map_or(Usd::ZERO, |mark| mark.value(held.quantity, multiplier)).to_f64();
+        let cost = held.average_cost.to_f64() * held.quantity as f64;
+        Some(PortfolioValue {
+            position: self.position_of(held)?,
+            market_price: mark.map(Price::to_f64).unwrap_or_default(),
+            market_value: value,
+            unrealised: value - cost,
+            realised: self.realised_today(Some(held.conid)),
+        })
+    }
+}
+
+/// What is left above the requirement, as a share of the whole.
+fn cushion(excess: Usd, whole: Usd) -> String {
+    let share = if whole > Usd::ZERO { excess.to_f64() / whole.to_f64() } else { 0.0 };
+    format!("{share:.6}")
 }

@@ -81,7 +81,7 @@ impl House {
 #[cfg(test)]
 mod tests {
     use crate::gateway::keeping::Keeper;
-    use crate::gateway::request::Request;
+    use crate::gateway::request::{Origin, Request};
     use crate::gateway::script::Script;
     use crate::gateway::scripted::{Desk, Told, again};
     use crate::gateway::weather::Weather;
@@ -147,6 +147,12 @@ mod tests {
         let (states, codes) = desk.told_to(0);
         let cancelled = states.iter().any(|(id, state, _)| *id == -1 && state == "Cancelled");
         assert!(cancelled && codes == [(-1, 202)], "{states:?} {codes:?}");
+        for (from, count) in [(Origin::Anybody, 1), (Origin::Clients, 0)] {
+            desk.ask(Request::CompletedOrders { from });
+            let heard = desk.heard(1);
+            let is_one = |event: &&Event| matches!(event, Event::CompletedOrder(_));
+            assert_eq!(heard.iter().filter(is_one).count(), count, "{from:?}");
+        }
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! Orders placed once more under their id: what may change of them, and what may not.
 //!
-//! Of an order at the exchange price and life may change; of one that is held also its size, its
-//! stop, and whether it is to be sent. Side, contract, type, parent and group never change: that
-//! would move what nobody meant.
+//! Of an order at the exchange price, size and life may change; of one that is held also its stop,
+//! and whether it is to be sent. Side, contract, type, parent and group never change: that would
+//! move what nobody meant. A size that has filled already is no size: that IB answers 105 is an
+//! assumption.
 
 use crate::structures::{OrderRequest, Reject};
 
 use super::house::House;
-use super::orders::{ClientOrder, Stage, refuse, request_of};
+use super::orders::{ClientOrder, Stage, order_type_of, refuse, request_of};
 use super::script::Happening;
 use super::terms::{Course, Life};
 use super::trading::formal;
 use super::words::{WireContract, WireOrder};
+
+const TOO_SMALL: &str =
+    "Order being modified does not match original order: so much of it has filled";
 
 impl House {
     pub(super) fn modify(
@@ -51,13 +55,21 @@ impl House {
     ) -> Result<(), Reject> {
         let life = Life::of(order, self.now())?;
         let Some(known) = self.orders.at(place) else { return Ok(()) };
-        if request.quantity != known.quantity {
-            return refuse(105, "Order being modified does not match original order");
+        if request.quantity <= known.filled {
+            return refuse(105, TOO_SMALL);
         }
         // A trailing order's limit was made when its stop was reached.
         let trailed = order.order_type == "TRAIL LIMIT";
-        if !trailed {
-            self.exchange.amend(&request.order_ref, request.order_type)?;
+        let order_type =
+            if trailed { order_type_of(&known.order, known.sign)? } else { request.order_type };
+        // The exchange has what was left when it last went there, and tells the new size once it
+        // takes effect.
+        let left = request.quantity - known.course.filled_before;
+        let is_resized = self.exchange.wanted(&request.order_ref) != Some(left);
+        if is_resized {
+            self.exchange.resize(&request.order_ref, (left, order_type))?;
+        } else if !trailed {
+            self.exchange.amend(&request.order_ref, order_type)?;
         }
         let Some(known) = self.orders.at_mut(place) else { return Ok(()) };
         if !trailed {
@@ -83,7 +95,7 @@ impl House {
         let life = Life::of(order, self.now())?;
         let Some(known) = self.orders.at_mut(place) else { return Ok(()) };
         if request.quantity <= known.filled {
-            return refuse(105, "Order being modified does not match original order");
+            return refuse(105, TOO_SMALL);
         }
         let old = &known.course;
         let sent = old.withheld && !new.withheld;

@@ -101,8 +101,13 @@ impl House {
 
     /// The day in New York.
     pub(super) fn today(&self) -> NaiveDate {
-        self.now().with_timezone(&chrono_tz::America::New_York).date_naive()
+        day_of(self.now())
     }
+}
+
+/// The day in New York that an instant belongs to.
+pub(super) fn day_of(at: Timestamp) -> NaiveDate {
+    at.with_timezone(&chrono_tz::America::New_York).date_naive()
 }
 
 #[cfg(test)]

@@ -108,29 +108,6 @@ impl House {
         if pattern.is_empty() { Vec::new() } else { samples.collect() }
     }
 
-    fn positions_multi(&mut self, seat: SeatId, req_id: i32, account: &str) {
-        if !self.is_account(account) {
-            return self.error(seat, (req_id, 321), &no_account(account));
-        }
-        if self.feeds(seat, |seat| seat.feeds.positions.len()) >= FEEDS_MAX {
-            return self.too_many(seat, req_id);
-        }
-        self.change(seat, |seat| {
-            seat.feeds.positions.insert(req_id);
-        });
-        self.tell_positions_multi(seat, req_id);
-        self.send(seat, Event::Data(DataEvent::PositionMultiEnd { req_id }));
-    }
-
-    fn tell_positions_multi(&mut self, seat: SeatId, req_id: i32) {
-        for held in self.exchange.positions() {
-            if let Some(position) = self.position_of(&held) {
-                let position = Box::new(position);
-                self.send(seat, Event::Data(DataEvent::PositionMulti { req_id, position }));
-            }
-        }
-    }
-
     /// Figures of the account under a number of their own, now and whenever it changes.
     pub(super) fn account_multi(&mut self, seat: SeatId, req_id: i32, account: &str) {
         if !self.is_account(account) {
@@ -146,7 +123,7 @@ impl House {
         self.send(seat, Event::AccountUpdateMultiEnd { req_id });
     }
 
-    fn tell_account_multi(&mut self, seat: SeatId, req_id: i32) {
+    pub(super) fn tell_account_multi(&mut self, seat: SeatId, req_id: i32) {
         let account = self.account.clone();
         for figure in self.figures() {
             let account = account.clone();
@@ -197,27 +174,6 @@ impl House {
         }
     }
 
-    /// What a change of positions means to those who asked under a number.
-    pub(super) fn report_account_multi(&mut self) {
-        let listening: Vec<(SeatId, Vec<i32>, Vec<i32>)> = self
-            .seats
-            .iter()
-            .map(|(id, seat)| {
-                let feeds = &seat.feeds;
-                let positions = feeds.positions.iter().copied().collect();
-                (*id, positions, feeds.accounts.iter().copied().collect())
-            })
-            .collect();
-        for (seat, positions, accounts) in listening {
-            for req_id in positions {
-                self.tell_positions_multi(seat, req_id);
-            }
-            for req_id in accounts {
-                self.tell_account_multi(seat, req_id);
-            }
-        }
-    }
-
     /// What subscriptions are due, at an instant of the wall in seconds: profits every second, the
     /// account every three minutes.
     pub fn stream(&mut self, at: f64) {
@@ -252,11 +208,11 @@ impl House {
         named.is_empty() || named == "All" || named == self.account
     }
 
-    fn feeds(&self, seat: SeatId, count: impl FnOnce(&Seat) -> usize) -> usize {
+    pub(super) fn feeds(&self, seat: SeatId, count: impl FnOnce(&Seat) -> usize) -> usize {
         self.seats.get(&seat).map_or(0, count)
     }
 
-    fn too_many(&mut self, seat: SeatId, req_id: i32) {
+    pub(super) fn too_many(&mut self, seat: SeatId, req_id: i32) {
         let said = format!("Error validating request: more than {FEEDS_MAX} subscriptions");
         self.error(seat, (req_id, 321), &said);
     }

@@ -112,7 +112,7 @@ pub enum Event {
         start: String,
         end: String,
     },
-    /// Since the account began, and since the close before today, USD.
+    /// USD; what was realised, and the day's part, since the close before today.
     Pnl {
         req_id: i32,
         daily: Option<f64>,
@@ -125,6 +125,7 @@ pub enum Event {
         position: Decimal,
         daily: Option<f64>,
         unrealised: f64,
+        realised: f64,
         value: f64,
     },
     Data(DataEvent),
@@ -160,6 +161,8 @@ pub struct OrderView {
     pub contract: WireContract,
     pub order: WireOrder,
     pub state: WireOrderState,
+    /// How much of it has filled.
+    pub filled: Decimal,
 }
 
 /// One contract, described.

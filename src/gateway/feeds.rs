@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::event::Figure;
 use super::five_seconds::FiveSecondLine;
 use super::growing::Growing;
+use super::positions::Believed;
 use super::profit::ProfitFeed;
 
 /// Subscriptions of one kind that a connection may hold: the bound is this gateway's own.
@@ -23,7 +24,7 @@ pub(super) struct Feeds {
     /// Figures of the account.
     pub accounts: BTreeSet<i32>,
     /// Positions.
-    pub positions: BTreeSet<i32>,
+    pub positions: BTreeMap<i32, Believed>,
 }
 
 /// An account summary: which figures, and what they were.

@@ -262,18 +262,28 @@ impl House {
         }
     }
 
-    /// A group of which an order has filled takes no more orders: an assumption.
+    /// A group of which an order has filled takes no more orders, until it is over: an assumption.
     pub(super) fn check_group(&self, group: Option<&OrderGroup>) -> Result<(), Reject> {
-        let Some(group) = group else { return Ok(()) };
-        let done = |order: &ClientOrder| match group.on_fill {
+        let Some(group) = group.filter(|group| !self.is_group_over(&group.name)) else {
+            return Ok(());
+        };
+        let done = |order: &&ClientOrder| match group.on_fill {
             OnFill::Cancel => order.filled > 0,
             OnFill::Reduce => order.stage == Stage::Filled,
         };
-        if self.orders.all().any(|order| order.order.oca_group == group.name && done(order)) {
+        if self.orders.of_group(&group.name).iter().any(done) {
             let reason = format!("an order of the group {} has filled", group.name);
             return refuse(201, format!("Order rejected - reason:{reason}"));
         }
         Ok(())
+    }
+
+    /// Whether a group's name is free: that it is once none of its orders lives and the day has
+    /// changed is an assumption.
+    pub(super) fn is_group_over(&self, name: &str) -> bool {
+        let today = self.today();
+        let over = |order: &ClientOrder| order.ended_on().is_some_and(|ended| ended < today);
+        self.orders.of_group(name).into_iter().all(over)
     }
 
     /// Marks an order and those of its bracket above and beside it as sent by the client.

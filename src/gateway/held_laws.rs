@@ -217,7 +217,8 @@ impl Course {
             assert!((0..=order.quantity).contains(&order.filled), "{order:?}");
             self.check_one(order, &all);
         }
-        let filled = all.iter().filter(|order| order.order.oca_group == "pair" && order.filled > 0);
+        let group = self.desk.house.orders.of_group("pair");
+        let filled = group.iter().filter(|order| order.filled > 0);
         assert!(filled.count() <= 1, "of a group that cancels one order fills");
     }
 

@@ -9,7 +9,7 @@ use chrono::{NaiveDate, TimeDelta};
 use tokio::sync::mpsc;
 
 use crate::exchange::{Exchange, ExchangeError};
-use crate::market::{ConId, Instrument, Timestamp};
+use crate::market::{ConId, Instrument, Timestamp, Usd};
 
 use super::closes::Closes;
 use super::event::Event;
@@ -20,7 +20,9 @@ use super::history_pacing::HistoryTraffic;
 use super::keeping::Keeper;
 use super::news::Fill;
 use super::orders::Orders;
+use super::positions::Believed;
 use super::profit::no_account;
+use super::realised::Realised;
 use super::request::{Request, Subscription};
 use super::script::Happening;
 use super::ticks::{Line, LineWanted};
@@ -41,6 +43,8 @@ pub(super) struct Seat {
     pub data_type: i32,
     pub wants_positions: bool,
     pub wants_account: bool,
+    pub positions_told: Believed,
+    pub portfolio_told: Believed,
     /// Orders placed by hand are bound to it as they come.
     pub binds: bool,
     pub feeds: Feeds,
@@ -105,6 +109,9 @@ pub struct House {
     pub(super) held: Option<Vec<(SeatId, Event)>>,
     pub(super) own_news: OwnNews,
     pub(super) closes: Closes,
+    pub(super) realised: Vec<Realised>,
+    /// What the executions have realised that are being told, by their names.
+    pub(super) realised_news: BTreeMap<String, Usd>,
     /// The last close that has been noted, or that came before the house.
     pub(super) closed: Option<NaiveDate>,
     /// When the last message came, and when profits and the account were told last: the wall's
@@ -142,6 +149,8 @@ impl House {
             held: None,
             own_news: OwnNews::default(),
             closes: Closes::default(),
+            realised: Vec::new(),
+            realised_news: BTreeMap::new(),
             closed: None,
             wall: 0.0,
             profits_told_at: 0.0,
@@ -177,6 +186,8 @@ impl House {
             data_type: 1,
             wants_positions: false,
             wants_account: false,
+            positions_told: Believed::default(),
+            portfolio_told: Believed::default(),
             binds: false,
             feeds: Feeds::default(),
             offences: Offences::default(),
@@ -377,7 +388,7 @@ impl House {
             Request::GlobalCancel => self.cancel_all(),
             Request::OpenOrders => self.open_orders(seat, Some(client_id)),
             Request::AllOpenOrders => self.open_orders(seat, None),
-            Request::CompletedOrders => self.completed_orders(seat),
+            Request::CompletedOrders { from } => self.completed_orders(seat, from),
             Request::Executions { req_id, filter } => self.executions(seat, req_id, &filter),
             Request::History { req_id, wanted } => self.history(seat, req_id, &wanted),
             Request::Data(request) => self.data(seat, request),

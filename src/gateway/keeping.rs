@@ -16,6 +16,7 @@ use super::closes::Closes;
 use super::house::House;
 use super::news::Fill;
 use super::orders::{KeptOrders, Orders};
+use super::realised::Realised;
 
 /// The file's name in its folder.
 const FILE: &str = "gateway.json";
@@ -32,6 +33,8 @@ pub struct Kept {
     /// Empty in a file of an earlier version.
     #[serde(default)]
     closes: Closes,
+    #[serde(default)]
+    realised: Vec<Realised>,
 }
 
 /// Why the folder cannot be used.
@@ -100,6 +103,7 @@ impl House {
     pub(super) fn take_over(&mut self, kept: Kept) {
         self.orders = Orders::of_kept(kept.orders);
         self.fills = kept.fills;
+        self.realised = kept.realised;
         self.closes = kept.closes.still_good(self.exchange.closed_session());
     }
 
@@ -112,6 +116,7 @@ impl House {
             orders: self.orders.kept(),
             fills: self.fills.clone(),
             closes: self.closes.clone(),
+            realised: self.realised.clone(),
         };
         match keeper.write(&kept) {
             Ok(()) => self.forgetful = None,

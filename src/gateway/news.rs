@@ -1,7 +1,5 @@
 //! What comes of orders, told to whom it concerns, and told again to those who ask.
 
-use std::collections::BTreeMap;
-
 use chrono::{Datelike as _, NaiveDate};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
@@ -12,11 +10,13 @@ use crate::market::{ConId, Timestamp};
 use crate::structures::{BrokerStatus, Execution, ExecutionKind, OrderEvent};
 
 use super::by_hand::HAND;
+use super::closes::day_of;
 use super::event::{Event, OrderView};
 use super::held::Said;
 use super::house::{House, SeatId};
 use super::listing::{SMART, describe, wire_id};
 use super::orders::{ClientOrder, Stage};
+use super::request::Origin;
 use super::script::Happening;
 use super::terms::instant_of;
 use super::unasked::first_version;
@@ -26,6 +26,10 @@ use super::words::{WireContract, WireExecution, WireExecutionFilter, WireOrderSt
 /// What is left after that many waits for the next report.
 const ROUNDS_MAX: usize = 16;
 
+/// Executions are told for so many days, today included. That TWS keeps them for a week is known of
+/// its trade log; that this is the most that a client gets is an assumption.
+const DAYS_TOLD: i64 = 7;
+
 /// One reported fill, for those who ask later.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Fill {
@@ -34,6 +38,9 @@ pub(super) struct Fill {
     pub(super) execution: WireExecution,
     /// USD; a combo as a whole has none of its own.
     pub(super) commission: Option<f64>,
+    /// USD; of what only opens there is none.
+    #[serde(default)]
+    pub(super) realised: Option<f64>,
 }
 
 /// A trade of one contract.
@@ -58,13 +65,20 @@ impl Fill {
         })
     }
 
-    /// Whether it happened on one of the days that a client asks for, in New York.
+    /// Whether it happened on one of the days that a client asks for, in New York: today, unless
+    /// it asks for more.
     fn is_of_days(&self, filter: &WireExecutionFilter, today: NaiveDate) -> bool {
-        let day = self.at.with_timezone(&chrono_tz::America::New_York).date_naive();
+        let day = day_of(self.at);
         let number = day.year() * 10_000 + (day.month() * 100 + day.day()) as i32;
-        let is_late = (1..i32::MAX).contains(&filter.last_days)
-            && (today - day).num_days() >= i64::from(filter.last_days);
-        !is_late && (filter.dates.is_empty() || filter.dates.contains(&number))
+        let age = (today - day).num_days();
+        let last_days = match filter.last_days {
+            i32::MAX | ..1 => 1,
+            days => i64::from(days),
+        };
+        if age >= DAYS_TOLD {
+            return false;
+        }
+        if filter.dates.is_empty() { age < last_days } else { filter.dates.contains(&number) }
     }
 }
 
@@ -85,8 +99,17 @@ impl House {
         self.send(seat, Event::OpenOrderEnd);
     }
 
-    pub(super) fn completed_orders(&mut self, seat: SeatId) {
-        let views: Vec<OrderView> = self.orders.ended().map(view).collect();
+    /// The orders that have ended today, in New York: that TWS forgets them at midnight is an
+    /// assumption.
+    pub(super) fn completed_orders(&mut self, seat: SeatId, from: Origin) {
+        let today = self.today();
+        let is_asked = |order: &&ClientOrder| match from {
+            Origin::Anybody => true,
+            Origin::Clients => !order.is_by_hand(),
+        };
+        let is_of_today = |order: &&ClientOrder| order.ended_on() == Some(today);
+        let ended = self.orders.ended().filter(is_of_today).filter(is_asked);
+        let views: Vec<OrderView> = ended.map(view).collect();
         for view in views {
             self.send(seat, Event::CompletedOrder(Box::new(view)));
         }
@@ -127,13 +150,13 @@ impl House {
         self.send(seat, Event::ExecutionsEnd { req_id });
     }
 
-    /// Tells everybody what the exchange has reported since the last time, fills before the states
-    /// that they led to, and what came of it to the orders that it does not have. Nothing is told
-    /// before it is kept.
+    /// Tells everybody what the exchange has reported since the last time, and what came of it to
+    /// the orders that it does not have. Nothing is told before it is kept.
     pub(super) fn report(&mut self) {
         self.held = Some(Vec::new());
         let mut anything = false;
         for _ in 0..ROUNDS_MAX {
+            self.realised_news = self.exchange.take_realised();
             let news = self.exchange.take_events();
             anything |= !news.is_empty();
             self.take_news(news);
@@ -152,37 +175,40 @@ impl House {
         }
     }
 
+    /// In the order in which it happened: the legs of a fill together, and the state that they led
+    /// to after them.
     fn take_news(&mut self, news: Vec<ExchangeEvent>) {
-        let mut groups: BTreeMap<String, Vec<Execution>> = BTreeMap::new();
-        let mut states: Vec<OrderEvent> = Vec::new();
-        let mut unasked: Vec<Execution> = Vec::new();
+        let mut legs: Vec<Execution> = Vec::new();
         let mut moved = false;
         for event in news {
+            let is_next_leg = matches!(&event, ExchangeEvent::Execution(next)
+                if legs.first().is_some_and(|first| first.group_id == next.group_id));
+            if !is_next_leg {
+                self.take_fill(&std::mem::take(&mut legs));
+            }
             match event {
-                ExchangeEvent::Order(event) => states.push(event),
+                ExchangeEvent::Order(event) => self.report_order(&event),
                 ExchangeEvent::Execution(execution) => {
                     moved = true;
+                    self.note_realised(&execution);
                     if execution.kind == ExecutionKind::Trade {
-                        let group = groups.entry(execution.group_id.clone()).or_default();
-                        group.push(execution);
+                        legs.push(execution);
                     } else {
-                        unasked.push(execution);
+                        self.report_unasked(&execution);
                     }
                 }
             }
         }
-        for executions in groups.into_values() {
-            self.happens(Happening::Fill);
-            self.report_fill(&executions);
-        }
-        for execution in unasked {
-            self.report_unasked(&execution);
-        }
-        for event in states {
-            self.report_order(&event);
-        }
+        self.take_fill(&legs);
         if moved {
             self.report_account();
+        }
+    }
+
+    fn take_fill(&mut self, legs: &[Execution]) {
+        if !legs.is_empty() {
+            self.happens(Happening::Fill);
+            self.report_fill(legs);
         }
     }
 
@@ -287,6 +313,7 @@ impl House {
                 contract: order.contract.clone(),
                 execution: wire_execution(&order, named, whole.quantity, first.at),
                 commission: None,
+                realised: None,
             });
         }
         for execution in executions {
@@ -300,6 +327,7 @@ impl House {
                 contract: describe(&instrument),
                 execution: wire_execution(&order, named, execution.quantity.abs(), execution.at),
                 commission: Some(execution.commission.to_f64()),
+                realised: self.realised_by(execution),
             });
         }
         let client_id = order.order.client_id;
@@ -318,20 +346,6 @@ impl House {
             self.fills.push(fill);
         }
     }
-
-    fn report_account(&mut self) {
-        for seat in self.seats_that(|seat| seat.wants_positions) {
-            for held in self.exchange.positions() {
-                if let Some(position) = self.position_of(&held) {
-                    self.send(seat, Event::Position(Box::new(position)));
-                }
-            }
-        }
-        for seat in self.seats_that(|seat| seat.wants_account) {
-            self.account_values(seat);
-        }
-        self.report_account_multi();
-    }
 }
 
 fn view(order: &ClientOrder) -> OrderView {
@@ -347,6 +361,7 @@ fn view(order: &ClientOrder) -> OrderView {
             completed_time: ended,
             completed_status,
         },
+        filled: order.filled.into(),
     }
 }
 
@@ -419,7 +434,7 @@ fn fill_events(req_id: i32, fill: &Fill) -> Vec<Event> {
     }];
     if let Some(amount) = fill.commission {
         let exec_id = fill.execution.exec_id.clone();
-        events.push(Event::Commission { exec_id, amount, realised: None });
+        events.push(Event::Commission { exec_id, amount, realised: fill.realised });
     }
     events
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::exchange::MarketSource;
 use crate::market::Price;
 use crate::structures::{OrderLeg, OrderRef, OrderRequest, OrderType, Purpose, Reject};
 
+use super::closes::day_of;
 use super::listing::find;
 use super::terms::{Course, check_simulated};
 use super::words::{WireContract, WireOrder, WireStatus};
@@ -45,6 +47,9 @@ pub struct ClientOrder {
     pub ended_at: Option<crate::market::Timestamp>,
     #[serde(default)]
     pub course: Course,
+    /// It was the first of its group, whose name was free.
+    #[serde(default)]
+    pub opens_group: bool,
 }
 
 /// How far an order has come.
@@ -84,7 +89,26 @@ impl ClientOrder {
     /// What the client reads. `ApiPending` for an order that was not to be sent yet is an
     /// assumption: TWS tells of such orders only those who ask.
     pub fn status(&self) -> &'static str {
-        if self.is_withheld() { "ApiPending" } else { self.stage.as_str() }
+        match self.stage {
+            Stage::Held if self.course.withheld => "ApiPending",
+            Stage::Pending | Stage::Submitted if self.course.cancelling => "PendingCancel",
+            Stage::Held
+            | Stage::Pending
+            | Stage::Submitted
+            | Stage::Filled
+            | Stage::Cancelled
+            | Stage::Inactive => self.stage.as_str(),
+        }
+    }
+
+    /// The day on which it ended, in New York.
+    pub fn ended_on(&self) -> Option<NaiveDate> {
+        self.ended_at.map(day_of)
+    }
+
+    /// Whether it was placed by hand, bound or not.
+    pub fn is_by_hand(&self) -> bool {
+        self.order.order_id <= UNBOUND
     }
 
     pub fn is_withheld(&self) -> bool {
@@ -317,7 +341,20 @@ impl Orders {
         })
     }
 
+    /// The orders of a group, since its name was last free.
+    pub fn of_group(&self, name: &str) -> Vec<&ClientOrder> {
+        let mut members = Vec::new();
+        for order in self.all.iter().filter(|order| order.order.oca_group == name) {
+            if order.opens_group {
+                members.clear();
+            }
+            members.push(order);
+        }
+        members
+    }
+
     /// Every order that there has been.
+    #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = &ClientOrder> {
         self.all.iter()
     }

@@ -85,8 +85,7 @@ impl House {
     fn profit_of_account(&self, req_id: i32) -> Option<Event> {
         let unrealised: f64 = self.portfolio().iter().map(|value| value.unrealised).sum();
         let equity = self.exchange.account().ok()?.net_liquidation.to_f64();
-        let begun = self.exchange.config().initial_cash.to_f64();
-        let realised = equity - begun - unrealised;
+        let realised = self.realised_today(None);
         let daily = self.closes.before(self.today()).map(|close| equity - close.equity);
         Some(Event::Pnl { req_id, daily, unrealised, realised })
     }
@@ -101,7 +100,8 @@ impl House {
         let (position, unrealised, value) = found.map_or_else(Default::default, |value| {
             (value.position.quantity, value.unrealised, value.market_value)
         });
-        Some(Event::PnlSingle { req_id, position, daily, unrealised, value })
+        let realised = self.realised_today(Some(conid));
+        Some(Event::PnlSingle { req_id, position, daily, unrealised, realised, value })
     }
 
     fn daily_of(&self, conid: ConId, multiplier: f64) -> Option<f64> {

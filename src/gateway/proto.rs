@@ -5,6 +5,8 @@ mod data_requests;
 mod events;
 mod requests;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 pub(super) use events::encode;
 pub(super) use requests::decode;

@@ -90,7 +90,9 @@ pub enum Request {
     AutoOpenOrders {
         binding: Subscription,
     },
-    CompletedOrders,
+    CompletedOrders {
+        from: Origin,
+    },
     Executions {
         req_id: i32,
         filter: Box<WireExecutionFilter>,
@@ -119,7 +121,7 @@ impl Request {
             | Self::OpenOrders
             | Self::AllOpenOrders
             | Self::AutoOpenOrders { .. }
-            | Self::CompletedOrders => Some(-1),
+            | Self::CompletedOrders { .. } => Some(-1),
             _ => None,
         }
     }
@@ -149,6 +151,14 @@ pub struct HistoryRequest {
 pub enum MarketDataKind {
     Stream,
     Snapshot,
+}
+
+/// Whose orders are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Anybody,
+    /// Not those that were placed by hand.
+    Clients,
 }
 
 /// Whether updates begin or end.

@@ -2,7 +2,8 @@
 
 use rust_decimal::Decimal;
 
-use crate::market::SecurityKind;
+use crate::exchange::AccountError;
+use crate::market::{SecurityKind, Usd};
 use crate::structures::{OrderRequest, Reject, WhatIf};
 
 use super::event::{Event, OrderView};
@@ -10,6 +11,7 @@ use super::faults::Fault;
 use super::house::{House, SeatId};
 use super::listing::describe;
 use super::orders::{ClientOrder, Stage, refuse, request_of, sign_of};
+use super::profit::no_account;
 use super::script::Happening;
 use super::terms::{Life, group_of};
 use super::words::{WireContract, WireMargin, WireOrder, WireOrderState};
@@ -26,6 +28,9 @@ impl House {
     ) {
         if order_id < 1 && self.orders.place_of(client_id, order_id).is_none() {
             return self.error(seat, (order_id, 10_149), &format!("Invalid order id: {order_id}"));
+        }
+        if !order.account.is_empty() && order.account != self.account {
+            return self.error(seat, (order_id, 321), &no_account(&order.account));
         }
         order.client_id = client_id;
         if order.what_if {
@@ -87,17 +92,19 @@ impl House {
         let order_ref = self.orders.new_ref()?;
         let request = request_of(self.exchange.source(), contract, &formal(order), order_ref)?;
         let answer = self.exchange.what_if(&request)?;
-        let account = self.exchange.account().map_err(|error| Reject {
+        let unknown = |error: AccountError| Reject {
             code: 201,
             reason: format!("Order rejected - reason:{error}"),
-        })?;
+        };
+        let maintenance_before = self.exchange.account().map_err(unknown)?.maintenance_margin;
+        let equity_before = self.exchange.funds().map_err(unknown)?.equity_with_loan;
         let state = WireOrderState {
             status: "PreSubmitted".to_owned(),
-            margin: Some(margin_of(&answer, account.maintenance_margin.to_f64())),
+            margin: Some(margin_of(&answer, (maintenance_before, equity_before))),
             ..WireOrderState::default()
         };
         let order = WireOrder { account: self.account.clone(), ..order.clone() };
-        let view = OrderView { contract: contract.clone(), order, state };
+        let view = OrderView { contract: contract.clone(), order, state, filled: Decimal::ZERO };
         Ok(Some(Event::OpenOrder(Box::new(view))))
     }
 
@@ -130,6 +137,7 @@ impl House {
             sign,
             ended_at: None,
             course,
+            opens_group: group.as_ref().is_some_and(|group| self.is_group_over(&group.name)),
         };
         if self.must_wait(&taken) {
             return self.hold(taken, &request);
@@ -260,6 +268,7 @@ impl House {
         if let Some(order) = self.orders.at_mut(place) {
             order.course.cancelling = true;
         }
+        self.tell_later(place, None);
         Ok(())
     }
 }
@@ -273,10 +282,11 @@ pub(super) fn formal(order: &WireOrder) -> WireOrder {
     formal
 }
 
-fn margin_of(answer: &WhatIf, maintenance_before: f64) -> WireMargin {
+fn margin_of(answer: &WhatIf, (maintenance_before, equity_before): (Usd, Usd)) -> WireMargin {
     WireMargin {
         initial_before: answer.initial_margin_before.to_f64(),
-        maintenance_before,
+        maintenance_before: maintenance_before.to_f64(),
+        equity_before: equity_before.to_f64(),
         initial_after: answer.initial_margin_after.to_f64(),
         maintenance_after: answer.maintenance_margin_after.to_f64(),
         equity_after: answer.equity_with_loan_after.to_f64(),

@@ -63,6 +63,7 @@ impl House {
             ..fill.execution
         };
         fill.commission = Some(0.0);
+        fill.realised = None;
         self.tell_fills(fill.execution.client_id, vec![fill]);
     }
 
@@ -90,6 +91,7 @@ impl House {
             contract: describe(&instrument),
             execution: told,
             commission: Some(execution.commission.to_f64()),
+            realised: self.realised_by(execution),
         };
         self.tell_fills(HAND, vec![fill]);
     }

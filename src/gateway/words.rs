@@ -102,11 +102,12 @@ pub struct WireOrderState {
     pub completed_status: String,
 }
 
-/// What the account would look like, USD. The equity with loan that stands now is not told.
+/// What the account would look like, USD. The commission is the same at best and at worst.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WireMargin {
     pub initial_before: f64,
     pub maintenance_before: f64,
+    pub equity_before: f64,
     pub initial_after: f64,
     pub maintenance_after: f64,
     pub equity_after: f64,
@@ -151,7 +152,7 @@ pub struct WireExecution {
     pub liquidation: bool,
 }
 
-/// Which executions a client asks for; an empty field excludes none.
+/// Which executions a client asks for; an empty field excludes none, but for the days.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WireExecutionFilter {
     /// 0 for any.
@@ -164,8 +165,8 @@ pub struct WireExecutionFilter {
     pub exchange: String,
     /// `BUY` or `SELL`.
     pub side: String,
-    /// Of the last days, today included; 0 for any.
+    /// Of the last days, today included; 0 for today alone, unless days are named.
     pub last_days: i32,
-    /// Of these days, as `20260302`; none for any.
+    /// Of these days, as `20260302`.
     pub dates: Vec<i32>,
 }

@@ -64,6 +64,15 @@ impl Journal {
         Ok(self.connection.prepare_cached(sql)?.query_row([exec_id], |row| row.get(0))?)
     }
 
+    /// When the newest order was written or the newest execution happened: what came later may be
+    /// unknown. `None` where nothing was ever traded.
+    pub fn newest(&self) -> Result<Option<Timestamp>, JournalError> {
+        let sql = "select max(at) from (select applied_at as at from executions
+                   union all select created_at from orders)";
+        let micros: Option<i64> = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(micros.and_then(Timestamp::from_timestamp_micros))
+    }
+
     /// Books cash that concerns the account and no contract. True where it was not booked before.
     pub fn book_cash(&mut self, execution: &Execution) -> Result<bool, JournalError> {
         let work = self.begin()?;
@@ -86,6 +95,7 @@ mod tests {
     #[test]
     fn a_confirmation_waits_until_it_is_booked_once() {
         let mut journal = Journal::in_memory().unwrap();
+        assert_eq!(journal.newest().unwrap(), None);
         let id = journal.confirm_cash(usd(-4.5), "market data", monday()).unwrap();
         let waiting = journal.unbooked_cash().unwrap();
         assert_eq!(waiting.len(), 1);
@@ -108,6 +118,7 @@ mod tests {
         assert!(!journal.book_cash(&execution).unwrap());
         assert_eq!(journal.unbooked_cash().unwrap(), []);
         assert!(journal.has_booked(&execution.exec_id).unwrap());
+        assert_eq!(journal.newest().unwrap(), Some(execution.at));
         assert_eq!(journal.executed_cash().unwrap(), usd(-4.5));
     }
 }

@@ -236,10 +236,11 @@ async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
     let own = other.open_orders().await.unwrap().filter_data().collect().await;
     assert!(perm_ids(own).is_empty(), "another client's order is not among one's own");
 
-    // The same id again with another quantity is no change of that order, and no second one.
+    // The same id again with another quantity changes that order, and is no second one.
     let larger = order_builder::limit_order(Action::Buy, 2.0, low);
     owner.submit_order(order_id, &put, &larger).await.unwrap();
-    // Neither is the other side, nor another contract.
+    while next_status().await.remaining < 2.0 {}
+    // The other side is no change of it, nor another contract.
     let sold = order_builder::limit_order(Action::Sell, 1.0, low / 2.0);
     owner.submit_order(order_id, &put, &sold).await.unwrap();
     let cheaper = order_builder::limit_order(Action::Buy, 1.0, low / 2.0);
@@ -248,10 +249,12 @@ async fn an_order_of_one_client_is_seen_by_others_and_cancelled_by_its_own() {
     let [Ok(Orders::OrderData(left)), Ok(Orders::OrderStatus(_))] = all.as_slice() else {
         panic!("{all:?}");
     };
-    assert_eq!((left.order.action, left.order.total_quantity), (Action::Buy, 1.0));
+    assert_eq!((left.order.action, left.order.total_quantity), (Action::Buy, 2.0));
     assert_eq!(left.order.limit_price, Some(low));
     assert_eq!(left.contract.contract_id, put.contract_id);
     drop(owner.cancel_order(order_id, "").await.unwrap());
+    let pending = next_status().await;
+    assert_eq!((pending.status, pending.filled), (OrderStatusKind::PendingCancel, 0.0));
     let cancelled = next_status().await;
     assert_eq!((cancelled.status, cancelled.filled), (OrderStatusKind::Cancelled, 0.0));
     let all = other.all_open_orders().await.unwrap().filter_data().collect().await;

@@ -41,6 +41,8 @@ pub struct Mirror {
     /// How often the broker has been reached and all that it did meanwhile asked for.
     pub arrivals: u64,
     pub book: Book,
+    /// Executions up to here are known.
+    pub known_until: Option<Timestamp>,
     /// Orders that worked before the connection was lost and that the broker has shown neither
     /// among the open nor among the ended ones since; since when.
     pub missing: BTreeMap<i32, Stopwatch>,
@@ -121,6 +123,7 @@ impl Mirror {
             standing: Standing::Starting("no connection yet".to_owned()),
             arrivals: 0,
             book: Book::of_client(client_id),
+            known_until: recalled.known_until,
             missing: BTreeMap::new(),
             foreign_orders: 0,
             account: None,

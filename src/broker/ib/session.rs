@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use futures::FutureExt as _;
 use futures::StreamExt as _;
 use ibapi::Notice;
-use ibapi::orders::{ExecutionData, ExecutionFilter, Executions, OrderUpdate};
+use ibapi::orders::{ExecutionData, OrderUpdate};
 use ibapi::prelude::{Client, NoticeStream, Subscription, SubscriptionItem};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -201,29 +201,8 @@ impl Link {
         mirror.sealed.extend(events);
     }
 
-    /// Every execution of the day, whoever caused it; what is known already is passed over.
-    pub async fn ask_executions(&self, client: &Client) -> Result<(), Lost> {
-        self.pacer.leave(Priority::Orders).await;
-        let mut stream =
-            self.bounded("executions", client.executions(ExecutionFilter::default())).await?;
-        let rows = stream.collect_to_end_within(self.bounds.answer);
-        let rows = self.bounded("executions", rows).await?;
-        let now = self.clock.now();
-        let mut mirror = self.mirror();
-        for row in rows {
-            match row {
-                Executions::ExecutionData(data) if self.is_ours(&data) => {
-                    mirror.book.hear_execution(&data, now);
-                }
-                Executions::ExecutionData(_) => {}
-                Executions::CommissionReport(report) => mirror.book.hear_commission(&report, now),
-            }
-        }
-        Ok(())
-    }
-
     /// A login may have several accounts, and tells what is executed in any of them.
-    fn is_ours(&self, data: &ExecutionData) -> bool {
+    pub fn is_ours(&self, data: &ExecutionData) -> bool {
         data.execution.account_number == self.endpoint.account
     }
 

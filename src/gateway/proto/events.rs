@@ -137,13 +137,14 @@ pub fn encode(event: &Event) -> Vec<u8> {
                 realized_pnl: Some(*realised),
             },
         ),
-        Event::PnlSingle { req_id, position, daily, unrealised, value } => body(
+        Event::PnlSingle { req_id, position, daily, unrealised, realised, value } => body(
             95,
             &schema::PnlSingle {
                 req_id: Some(*req_id),
                 position: Some(position.to_string()),
                 daily_pnl: *daily,
                 unrealized_pnl: Some(*unrealised),
+                realized_pnl: Some(*realised),
                 value: Some(*value),
             },
         ),
@@ -163,7 +164,7 @@ pub fn encode(event: &Event) -> Vec<u8> {
             101,
             &schema::CompletedOrder {
                 contract: Some(contract_from(&view.contract)),
-                order: Some(order_from(&view.order)),
+                order: Some(completed_from(view)),
                 order_state: Some(state_from(&view.state)),
             },
         ),
@@ -327,20 +328,31 @@ fn order_from(order: &WireOrder) -> schema::Order {
     }
 }
 
+/// TWS tells what is left of a completed order where it tells the size of an open one.
+fn completed_from(view: &OrderView) -> schema::Order {
+    schema::Order {
+        total_quantity: Some((view.order.quantity - view.filled).to_string()),
+        filled_quantity: Some(view.filled.to_string()),
+        ..order_from(&view.order)
+    }
+}
+
 fn state_from(state: &WireOrderState) -> schema::OrderState {
     let margin = state.margin;
     schema::OrderState {
         status: some(&state.status),
         init_margin_before: margin.map(|margin| margin.initial_before),
         maint_margin_before: margin.map(|margin| margin.maintenance_before),
-        equity_with_loan_before: None,
+        equity_with_loan_before: margin.map(|margin| margin.equity_before),
         init_margin_change: margin.map(|m| m.initial_after - m.initial_before),
         maint_margin_change: margin.map(|m| m.maintenance_after - m.maintenance_before),
-        equity_with_loan_change: None,
+        equity_with_loan_change: margin.map(|m| m.equity_after - m.equity_before),
         init_margin_after: margin.map(|margin| margin.initial_after),
         maint_margin_after: margin.map(|margin| margin.maintenance_after),
         equity_with_loan_after: margin.map(|margin| margin.equity_after),
         commission_and_fees: margin.map(|margin| margin.commission),
+        min_commission_and_fees: margin.map(|margin| margin.commission),
+        max_commission_and_fees: margin.map(|margin| margin.commission),
         commission_and_fees_currency: margin.map(|_| "USD".to_owned()),
         margin_currency: margin.map(|_| "USD".to_owned()),
         completed_time: some(&state.completed_time),

@@ -3,7 +3,9 @@
 use prost::Message;
 use rust_decimal::Decimal;
 
-use super::super::request::{DecodeError, HistoryRequest, MarketDataKind, Request, Subscription};
+use super::super::request::{
+    DecodeError, HistoryRequest, MarketDataKind, Origin, Request, Subscription,
+};
 use super::super::words::{WireExecutionFilter, WireOrder};
 use super::schema;
 use super::{RAISED_BY, contract_of};
@@ -79,7 +81,7 @@ impl Body<'_> {
             93 => Request::CancelPnl { req_id: self.number()? },
             94 => self.pnl_single()?,
             95 => Request::CancelPnlSingle { req_id: self.number()? },
-            99 => Request::CompletedOrders,
+            99 => self.completed_orders()?,
             105 => Request::CurrentTimeMillis,
             106 => Request::CancelContractDetails { req_id: self.number()? },
             message_id => match self.data_request()? {
@@ -161,6 +163,12 @@ impl Body<'_> {
     fn auto_open_orders(&self) -> Result<Request, DecodeError> {
         let said: schema::AutoOpenOrdersRequest = self.read()?;
         Ok(Request::AutoOpenOrders { binding: subscription_of(said.auto_bind) })
+    }
+
+    fn completed_orders(&self) -> Result<Request, DecodeError> {
+        let said: schema::CompletedOrdersRequest = self.read()?;
+        let from = if said.api_only == Some(true) { Origin::Clients } else { Origin::Anybody };
+        Ok(Request::CompletedOrders { from })
     }
 
     fn account_updates_multi(&self) -> Result<Request, DecodeError> {

@@ -74,9 +74,9 @@ pub fn encode(version: u32, event: &Event) -> Option<Vec<u8>> {
             let daily = daily.unwrap_or(f64::MAX);
             Line::of(94).add(req_id).add(daily).add(unrealised).add(realised)
         }
-        Event::PnlSingle { req_id, position, daily, unrealised, value } => {
-            let daily = daily.unwrap_or(f64::MAX);
-            Line::of(95).add(req_id).add(position).add(daily).add(unrealised).add(0).add(value)
+        Event::PnlSingle { req_id, position, daily, unrealised, realised, value } => {
+            let line = Line::of(95).add(req_id).add(position).add(daily.unwrap_or(f64::MAX));
+            line.add(unrealised).add(realised).add(value)
         }
         Event::Data(event) => super::data_events::encode(event),
         Event::OpenOrder(view) => open_order(version, view),

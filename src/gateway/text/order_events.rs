@@ -1,16 +1,18 @@
 //! Open and completed orders into text: more than a hundred fields each, most of them empty.
 
+use rust_decimal::Decimal;
+
 use super::super::event::OrderView;
 use super::super::words::{WireMargin, WireOrder};
 use super::WITHOUT_PROFILE;
 use super::fields::Line;
 
 /// Fields of an order that both messages begin with, up to its reference.
-fn head(line: Line, view: &OrderView) -> Line {
+fn head(line: Line, view: &OrderView, quantity: Decimal) -> Line {
     let order = &view.order;
     line.contract(&view.contract)
         .add(&order.action)
-        .add(order.quantity)
+        .add(quantity)
         .add(&order.order_type)
         .maybe(order.limit)
         .maybe(order.aux)
@@ -55,7 +57,8 @@ fn outside_rth_hidden(line: Line, order: &WireOrder) -> Line {
 
 pub fn open_order(version: u32, view: &OrderView) -> Line {
     let (order, state) = (&view.order, &view.state);
-    let line = head(Line::of(5).add(order.order_id), view).add(order.client_id).add(order.perm_id);
+    let line = head(Line::of(5).add(order.order_id), view, order.quantity);
+    let line = line.add(order.client_id).add(order.perm_id);
     // discretionaryAmt, goodAfterTime and a field that is no longer used end this part.
     let line = outside_rth_hidden(line, order).add("");
     let line = allocation(line, version)
@@ -136,21 +139,23 @@ fn margin(line: Line, margin: Option<WireMargin>) -> Line {
     let Some(margin) = margin else { return line.blank(13) };
     line.add(margin.initial_before)
         .add(margin.maintenance_before)
-        .add("")
+        .add(margin.equity_before)
         .add(margin.initial_after - margin.initial_before)
         .add(margin.maintenance_after - margin.maintenance_before)
-        .add("")
+        .add(margin.equity_after - margin.equity_before)
         .add(margin.initial_after)
         .add(margin.maintenance_after)
         .add(margin.equity_after)
         .add(margin.commission)
-        .blank(2)
+        .add(margin.commission)
+        .add(margin.commission)
         .add("USD")
 }
 
+/// TWS tells what is left of a completed order where it tells the size of an open one.
 pub fn completed_order(version: u32, view: &OrderView) -> Line {
     let (order, state) = (&view.order, &view.state);
-    let line = head(Line::of(101), view).add(order.perm_id);
+    let line = head(Line::of(101), view, order.quantity - view.filled).add(order.perm_id);
     let line = outside_rth_hidden(line, order);
     let line = allocation(line, version)
         // modelCode, goodTillDate, rule80A, percentOffset, settlingFirm
@@ -200,7 +205,7 @@ pub fn completed_order(version: u32, view: &OrderView) -> Line {
         .add(0)
         .add("")
         // filledQuantity, refFuturesConId, autoCancelParent, shareholder
-        .add(order.quantity)
+        .add(view.filled)
         .add(0)
         .add(0)
         .add("")

@@ -1,6 +1,8 @@
 //! Requests out of text.
 
-use super::super::request::{DecodeError, HistoryRequest, MarketDataKind, Request, Subscription};
+use super::super::request::{
+    DecodeError, HistoryRequest, MarketDataKind, Origin, Request, Subscription,
+};
 use super::super::words::WireExecutionFilter;
 use super::data_requests::data_request;
 use super::fields::Fields;
@@ -41,7 +43,7 @@ pub fn decode(version: u32, frame: &[u8]) -> Result<Request, DecodeError> {
         93 => Request::CancelPnl { req_id: fields.number("reqId")? },
         94 => pnl_single(fields)?,
         95 => Request::CancelPnlSingle { req_id: fields.number("reqId")? },
-        99 => Request::CompletedOrders,
+        99 => completed_orders(fields)?,
         message_id => match data_request(fields)? {
             Some(request) => Request::Data(request),
             None => Request::Unanswered { message_id },
@@ -130,6 +132,11 @@ fn auto_open_orders(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
     fields.skip(1, "version")?;
     let binding = if fields.flag("bAutoBind")? { Subscription::Begin } else { Subscription::End };
     Ok(Request::AutoOpenOrders { binding })
+}
+
+fn completed_orders(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
+    let from = if fields.flag("apiOnly")? { Origin::Clients } else { Origin::Anybody };
+    Ok(Request::CompletedOrders { from })
 }
 
 fn account_updates_multi(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {

@@ -137,6 +137,8 @@ pub struct PnlSingle {
     pub daily_pnl: Option<f64>,
     #[prost(double, optional, tag = "4")]
     pub unrealized_pnl: Option<f64>,
+    #[prost(double, optional, tag = "5")]
+    pub realized_pnl: Option<f64>,
     #[prost(double, optional, tag = "6")]
     pub value: Option<f64>,
 }

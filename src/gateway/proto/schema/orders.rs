@@ -21,6 +21,12 @@ pub struct AutoOpenOrdersRequest {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+pub struct CompletedOrdersRequest {
+    #[prost(bool, optional, tag = "1")]
+    pub api_only: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
 pub struct OrderBound {
     #[prost(int64, optional, tag = "1")]
     pub perm_id: Option<i64>,
@@ -105,6 +111,9 @@ pub struct Order {
     pub lmt_price_offset: Option<f64>,
     #[prost(message, repeated, tag = "100")]
     pub conditions: Vec<Empty>,
+    /// Of a completed order.
+    #[prost(string, optional, tag = "115")]
+    pub filled_quantity: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -131,6 +140,10 @@ pub struct OrderState {
     pub equity_with_loan_after: Option<f64>,
     #[prost(double, optional, tag = "11")]
     pub commission_and_fees: Option<f64>,
+    #[prost(double, optional, tag = "12")]
+    pub min_commission_and_fees: Option<f64>,
+    #[prost(double, optional, tag = "13")]
+    pub max_commission_and_fees: Option<f64>,
     #[prost(string, optional, tag = "14")]
     pub commission_and_fees_currency: Option<String>,
     #[prost(string, optional, tag = "15")]
