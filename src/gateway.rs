@@ -72,6 +72,8 @@ mod weather;
 #[cfg(test)]
 mod data_tests;
 #[cfg(test)]
+mod extremes;
+#[cfg(test)]
 mod held_laws;
 #[cfg(test)]
 mod held_tests;
@@ -79,6 +81,8 @@ mod held_tests;
 mod house_tests;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;
 

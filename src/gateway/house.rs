@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp};
@@ -24,7 +24,7 @@ use super::profit::no_account;
 use super::request::{Request, Subscription};
 use super::script::Happening;
 use super::ticks::{Line, LineWanted};
-use super::traffic::{Access, Offences, Rules, STRIKES, Traffic};
+use super::traffic::{Access, CLIENTS_MAX, Offences, Rules, STRIKES, Traffic};
 use super::weather::Weather;
 
 /// One connection.
@@ -34,7 +34,9 @@ pub struct SeatId(u64);
 /// What a connection has asked for.
 pub(super) struct Seat {
     pub client_id: Option<i32>,
-    outbox: mpsc::Sender<Event>,
+    pub outbox: mpsc::Sender<Event>,
+    /// Says that it is given up.
+    deaf: watch::Sender<bool>,
     /// Market data by request.
     pub lines: BTreeMap<i32, Line>,
     /// 1 live, 3 delayed; 1 until the client says otherwise.
@@ -52,6 +54,8 @@ pub(super) struct Seat {
 pub enum Closing {
     #[error("client id {0} is in use")]
     ClientIdInUse(i32),
+    #[error("{0} clients are connected, as many as IB takes")]
+    TooManyClients(usize),
     #[error("the client does not read what it is sent: {0} messages wait")]
     Deaf(usize),
     #[error("the client sent too many messages a second, and once too often")]
@@ -117,6 +121,8 @@ pub struct House {
     greeting: Greeting,
     ticks: Ticks,
     seated: u64,
+    /// How many messages may wait for a client that comes from now on.
+    pub(super) outbox: usize,
     /// Seats whose outbox was full.
     deaf: BTreeSet<SeatId>,
 }
@@ -151,6 +157,7 @@ impl House {
             greeting: Greeting::Whole,
             ticks: Ticks::Told,
             seated: 0,
+            outbox: OUTBOX,
             deaf: BTreeSet::new(),
         };
         house.note_beginning();
@@ -169,10 +176,11 @@ impl House {
     /// A new connection, not yet a client.
     pub fn seat(&mut self) -> (SeatId, mpsc::Receiver<Event>) {
         self.seated += 1;
-        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let (outbox, inbox) = mpsc::channel(self.outbox);
         let seat = Seat {
             client_id: None,
             outbox,
+            deaf: watch::Sender::new(false),
             lines: BTreeMap::new(),
             data_type: 1,
             wants_positions: false,
@@ -189,6 +197,20 @@ impl House {
     pub fn leave(&mut self, seat: SeatId) {
         self.seats.remove(&seat);
         self.deaf.remove(&seat);
+    }
+
+    /// Changes to true when a seat is given up; `None` where it is none.
+    pub fn deafness(&self, seat: SeatId) -> Option<watch::Receiver<bool>> {
+        self.seats.get(&seat).map(|seat| seat.deaf.subscribe())
+    }
+
+    /// Seats whose outbox was full have missed something: they end, with their ids and lines.
+    pub fn give_up_the_deaf(&mut self) {
+        for deaf in std::mem::take(&mut self.deaf) {
+            if let Some(seat) = self.seats.remove(&deaf) {
+                seat.deaf.send_replace(true);
+            }
+        }
     }
 
     /// Moves the market on and tells everybody what came of it, with a look at the held orders
@@ -288,6 +310,10 @@ impl House {
                         client id.";
             self.error(seat, (-1, 326), said);
             return Err(Closing::ClientIdInUse(client_id));
+        }
+        // That the client is told nothing is an assumption: IB says only how many it takes.
+        if self.seats_that(|seat| seat.client_id.is_some()).len() >= CLIENTS_MAX {
+            return Err(Closing::TooManyClients(CLIENTS_MAX));
         }
         if let Some(seat) = self.seats.get_mut(&seat) {
             seat.client_id = Some(client_id);

@@ -6,7 +6,11 @@ use rust_decimal::Decimal;
 use super::super::request::{DecodeError, HistoryRequest, MarketDataKind, Request, Subscription};
 use super::super::words::{WireExecutionFilter, WireOrder};
 use super::schema;
-use super::{RAISED_BY, contract_of};
+use super::{RAISED_BY, contract_of, records};
+
+/// Most fields of a message, with those of the messages in it: an order of many legs has some
+/// hundreds.
+const RECORDS_MAX: usize = 4_096;
 
 /// A request out of a frame's body.
 pub fn decode(frame: &[u8]) -> Result<Request, DecodeError> {
@@ -18,6 +22,10 @@ pub fn decode(frame: &[u8]) -> Result<Request, DecodeError> {
         message_id: raised,
         fault: "at this server version every message is protobuf, and its id above 200".to_owned(),
     })?;
+    if !records::are_at_most(body, RECORDS_MAX) {
+        let what = "fields";
+        return Err(DecodeError::TooMany { message_id: id, what, max: RECORDS_MAX });
+    }
     Body { id, body }.request()
 }
 
