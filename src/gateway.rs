@@ -80,6 +80,8 @@ mod held_tests;
 #[cfg(test)]
 mod house_tests;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod server_tests;
