@@ -29,6 +29,7 @@ mod traffic;
 
 // The house: the exchange, its account and clients, and what is kept and told of them.
 mod answers;
+mod away;
 mod closes;
 mod ending;
 mod feeds;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp};
 
+use super::away::Waits;
 use super::closes::Closes;
 use super::event::Event;
 use super::faults::Fault;
@@ -108,6 +109,10 @@ pub struct House {
     /// What is told once it is kept.
     pub(super) held: Option<Vec<(SeatId, Event)>>,
     pub(super) own_news: OwnNews,
+    /// What is answered once IB is back.
+    pub(super) waiting: Vec<Waits>,
+    /// Where time has come to, though the exchange may stand still.
+    due: Timestamp,
     pub(super) closes: Closes,
     /// The last close that has been noted, or that came before the house.
     pub(super) closed: Option<NaiveDate>,
@@ -135,7 +140,6 @@ impl House {
     pub fn new(exchange: Exchange, rules: Rules) -> Self {
         let mut house = Self {
             account: exchange.config().account_id.clone(),
-            exchange,
             seats: BTreeMap::new(),
             orders: Orders::default(),
             fills: Vec::new(),
@@ -147,6 +151,9 @@ impl House {
             weather: Weather::default(),
             held: None,
             own_news: OwnNews::default(),
+            waiting: Vec::new(),
+            due: exchange.now(),
+            exchange,
             closes: Closes::default(),
             closed: None,
             wall: 0.0,
@@ -170,7 +177,8 @@ impl House {
 
     /// What the gateway's clock shows; a script may set it wrong.
     pub fn shown_now(&self) -> Timestamp {
-        self.now() + TimeDelta::microseconds((self.weather.skew() * 1e6) as i64)
+        let skew = TimeDelta::microseconds((self.weather.skew() * 1e6) as i64);
+        self.now().max(self.due) + skew
     }
 
     /// A new connection, not yet a client.
@@ -213,18 +221,16 @@ impl House {
         }
     }
 
-    /// Moves the market on and tells everybody what came of it, with a look at the held orders
-    /// wherever one is due.
+    /// Moves the market on and tells everybody what came of it. While IB is out of reach nothing
+    /// moves.
     pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
         let at = self.no_later_than_the_end(at);
-        loop {
-            let next = self.next_look(at);
-            self.exchange.advance_to(next)?;
-            self.report();
-            if self.now() >= at {
-                break;
-            }
+        self.due = at;
+        if self.is_away() {
+            return Ok(());
         }
+        self.go_to(at)?;
+        self.catch_up();
         self.tell_the_end();
         self.note_close();
         match self.ticks {
@@ -232,6 +238,18 @@ impl House {
             Ticks::Withheld => {}
         }
         Ok(())
+    }
+
+    /// With a look at the held orders wherever one is due.
+    pub(super) fn go_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
+        loop {
+            let next = self.next_look(at);
+            self.exchange.advance_to(next)?;
+            self.report();
+            if self.now() >= at {
+                return Ok(());
+            }
+        }
     }
 
     /// How the house fares from now on, as a script of faults has it.
@@ -365,8 +383,15 @@ impl House {
                 let millis = self.shown_now().timestamp_millis();
                 self.send(seat, Event::CurrentTimeMillis { millis });
             }
+            Request::ContractDetails { req_id, contract } if self.has_no_farms() => {
+                self.wait(Waits::Details(seat, req_id, contract));
+            }
             Request::ContractDetails { req_id, contract } => {
                 self.contract_details(seat, req_id, &contract);
+            }
+            // TWS has nothing to list where an exchange is named and the underlying is no future.
+            Request::OptionParameters { req_id, exchange, .. } if !exchange.is_empty() => {
+                self.send(seat, Event::OptionParametersEnd { req_id });
             }
             Request::OptionParameters { req_id, symbol, con_id, .. } => {
                 self.option_parameters(seat, req_id, (&symbol, con_id));
@@ -379,7 +404,13 @@ impl House {
             Request::CancelMarketData { req_id } => {
                 self.change(seat, |seat| drop(seat.lines.remove(&req_id)));
             }
-            Request::MarketDataType { kind } => self.change(seat, |seat| seat.data_type = kind),
+            Request::MarketDataType { kind: kind @ 1..=4 } => {
+                self.change(seat, |seat| seat.data_type = kind);
+            }
+            Request::MarketDataType { kind } => {
+                let said = format!("Error validating request: no market data type {kind}");
+                self.error(seat, (-1, 321), &said);
+            }
             Request::Positions => self.positions(seat),
             Request::CancelPositions => self.change(seat, |seat| seat.wants_positions = false),
             Request::AccountSummary { req_id, group, tags } => {

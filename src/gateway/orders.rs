@@ -84,7 +84,11 @@ impl ClientOrder {
     /// What the client reads. `ApiPending` for an order that was not to be sent yet is an
     /// assumption: TWS tells of such orders only those who ask.
     pub fn status(&self) -> &'static str {
-        if self.is_withheld() { "ApiPending" } else { self.stage.as_str() }
+        match (self.is_withheld(), self.stage) {
+            (true, _) => "ApiPending",
+            (false, Stage::Held) if self.course.is_unsent() => Stage::Pending.as_str(),
+            (false, stage) => stage.as_str(),
+        }
     }
 
     pub fn is_withheld(&self) -> bool {

@@ -23,6 +23,8 @@ pub enum Request {
     OptionParameters {
         req_id: i32,
         symbol: String,
+        /// Where options on futures trade; nothing else has one.
+        exchange: String,
         underlying_type: String,
         con_id: i32,
     },

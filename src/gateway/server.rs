@@ -134,6 +134,17 @@ impl Gateway {
         self
     }
 
+    /// Its time goes on from an instant. What clients ordered before is looked after on the way.
+    pub fn going_on_from(mut self, from: Timestamp) -> Result<Self, ExchangeError> {
+        let start = {
+            let mut house = self.house();
+            house.pass_over(from)?;
+            house.now()
+        };
+        self.start = start;
+        Ok(self)
+    }
+
     /// The id of its one account.
     pub fn account(&self) -> String {
         self.house().account.clone()

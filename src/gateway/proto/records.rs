@@ -1,5 +1,5 @@
-//! How many fields a protobuf body has, before anything is set aside for them: an empty message in a
-//! list costs two bytes on the wire and a hundred times that in memory.
+//! How many fields a protobuf body has, before anything is set aside for them: an empty message in
+//! a list costs two bytes on the wire and a hundred times that in memory.
 
 /// How deep messages lie in messages: a leg in a contract in a request.
 const DEPTH: usize = 3;

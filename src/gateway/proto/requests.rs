@@ -115,6 +115,7 @@ impl Body<'_> {
         Ok(Request::OptionParameters {
             req_id: said.req_id.unwrap_or_default(),
             symbol: said.underlying_symbol.unwrap_or_default(),
+            exchange: said.fut_fop_exchange.unwrap_or_default(),
             underlying_type: said.underlying_sec_type.unwrap_or_default(),
             con_id: said.underlying_con_id.unwrap_or_default(),
         })
