@@ -75,6 +75,8 @@ mod data_tests;
 #[cfg(test)]
 mod extremes;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod held_laws;
 #[cfg(test)]
 mod held_tests;

@@ -253,6 +253,16 @@ fn drawn_script(seed: u64) -> String {
         writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = {at}\nfor_seconds = {lasts}")
             .unwrap();
     }
+    // Drawn last, so that each seed keeps what it drew before these were known.
+    if draw(2) == 0 {
+        let kind = ["clock_skew", "pacing_disconnect", "farms_down"][draw(3) as usize];
+        let (at, lasts) = (4 + draw(26), 1 + draw(12));
+        writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = {at}\nfor_seconds = {lasts}")
+            .unwrap();
+        if kind == "clock_skew" {
+            writeln!(script, "by_seconds = {}", i64::from(draw(7_201)) - 3_600).unwrap();
+        }
+    }
     script
 }
 
