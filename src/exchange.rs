@@ -45,6 +45,7 @@ pub use account::{Mark, MarkQuality, MarkedPosition};
 pub use config::{AssignmentModel, ExchangeConfig, FillModel, MarginSettings};
 pub use correction::VOID;
 pub use engine::{Exchange, ExchangeError, ExchangeEvent};
+pub use entry::{PRICE_MAX_USD, QUANTITY_MAX, RATIO_MAX};
 pub use fees::{FeeError, FeeSchedule};
 pub use groups::{GROUP_FILLED, OnFill, OrderGroup, reduced};
 pub use margining::{AccountError, Funds};

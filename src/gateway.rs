@@ -29,6 +29,7 @@ mod traffic;
 
 // The house: the exchange, its account and clients, and what is kept and told of them.
 mod answers;
+mod away;
 mod closes;
 mod ending;
 mod feeds;
@@ -76,15 +77,23 @@ mod account_tests;
 #[cfg(test)]
 mod data_tests;
 #[cfg(test)]
+mod extremes;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod held_laws;
 #[cfg(test)]
 mod held_tests;
 #[cfg(test)]
 mod house_tests;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod order_tests;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;
 

@@ -90,10 +90,13 @@ pub fn start(
     let keeper = Keeper::of(running.folder, &running.market.to_string())?;
     let kept = keeper.read()?;
     let mut exchange = exchange_of(running.market, kept.as_ref(), settings, calendar)?;
-    exchange.advance_to(running.from)?;
+    if kept.is_none() {
+        exchange.advance_to(running.from)?;
+    }
     let gateway = Gateway::over(exchange, running.speed, Rules::of_ib())
         .with_faults(running.faults)
-        .keeping(keeper, kept);
+        .keeping(keeper, kept)
+        .going_on_from(running.from)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = handle.block_on(TcpListener::bind(address)).context("no free port")?;
     let address = listener.local_addr()?;

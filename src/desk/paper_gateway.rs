@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use crate::exchange::Exchange;
 use crate::gateway::{Gateway, Keeper, Rules, Speed};
 use crate::market::sessions::Venue;
-use crate::market::{Clock as _, WallClock};
+use crate::market::{Clock as _, Timestamp, WallClock};
 
 use super::embedded::{Market, Time, exchange_of};
 use super::world::Plans;
@@ -45,7 +45,7 @@ pub struct Asked<'a> {
 /// An exchange at that open.
 pub fn exchange_at_open(home: &Path, seed: u64, session: NaiveDate) -> anyhow::Result<Exchange> {
     let beginning = Beginning::AtOpen(session);
-    let (exchange, _) = built(Asked { home, seed, beginning }, None)?;
+    let (exchange, ..) = built(Asked { home, seed, beginning }, None)?;
     Ok(exchange)
 }
 
@@ -58,17 +58,23 @@ pub fn gateway_asked(
     if asked.beginning == Beginning::Now && speed != Speed(1.0) {
         bail!("--from now keeps the wall's time; leave --speed away");
     }
-    let (exchange, kept) = built(asked, folder)?;
+    let (exchange, kept, from) = built(asked, folder)?;
     let gateway = Gateway::over(exchange, speed, rules);
-    Ok(match kept {
+    let gateway = match kept {
         Some((keeper, kept)) => gateway.keeping(keeper, kept),
         None => gateway,
-    })
+    };
+    Ok(gateway.going_on_from(from)?)
 }
 
 type Keeping = (Keeper, Option<crate::gateway::Kept>);
 
-fn built(asked: Asked<'_>, folder: Option<&Path>) -> anyhow::Result<(Exchange, Option<Keeping>)> {
+/// The exchange, what is kept of it, and from when on it is to be served. One that is kept stands
+/// where it was left: the house looks after its orders on the way.
+fn built(
+    asked: Asked<'_>,
+    folder: Option<&Path>,
+) -> anyhow::Result<(Exchange, Option<Keeping>, Timestamp)> {
     let (set, _) = files::of_home(asked.home)?;
     let plans = Plans::read(&set).map_err(faults_error)?;
     let (market, from) = match asked.beginning {
@@ -95,6 +101,8 @@ fn built(asked: Asked<'_>, folder: Option<&Path>) -> anyhow::Result<(Exchange, O
         .transpose()?;
     let kept = keeping.as_ref().and_then(|(_, kept)| kept.as_ref());
     let mut exchange = exchange_of(&market, kept, &plans.settings, &Arc::clone(&plans.calendar))?;
-    exchange.advance_to(from)?;
-    Ok((exchange, keeping))
+    if kept.is_none() {
+        exchange.advance_to(from)?;
+    }
+    Ok((exchange, keeping, from))
 }

@@ -86,12 +86,15 @@ pub fn gateway_over_record(
         }
         None => Exchange::new(source, account, Arc::clone(calendar))?,
     };
-    exchange.advance_to(begins)?;
+    if kept.is_none() {
+        exchange.advance_to(begins)?;
+    }
     let gateway = Gateway::over(exchange, speed, rules);
     let gateway = match keeping {
         Some((keeper, kept)) => gateway.keeping(keeper, kept),
         None => gateway,
     };
+    let gateway = gateway.going_on_from(begins)?;
     Ok(RecordGateway { gateway, rows, faults, sessions, over_at })
 }
 

@@ -28,6 +28,13 @@ mod code {
 /// Most legs of a combo.
 const LEGS_MAX: usize = 4;
 
+/// Most combos of an order, and most of a contract in one combo. Sums over these and prices up to
+/// [`PRICE_MAX_USD`] stay far inside what a decimal holds.
+pub const QUANTITY_MAX: i64 = 1_000_000;
+pub const RATIO_MAX: i64 = 1_000;
+/// Highest price of an order, either sign. USD a share or index points.
+pub const PRICE_MAX_USD: i64 = 1_000_000;
+
 /// Price step of a futures spread, millionths of an index point (CME, equity-index calendars:
 /// 0.05).
 const FUTURE_SPREAD_TICK_MICROS: i64 = 50_000;
@@ -230,6 +237,10 @@ fn not_working(order_ref: &OrderRef) -> Reject {
 pub(super) fn check_form(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject> {
     check_legs(request, legs)?;
     let OrderType::Limit(limit) = request.order_type else { return Ok(()) };
+    if limit.decimal().abs() > Decimal::from(PRICE_MAX_USD) {
+        let reason = format!("the price {limit} is beyond {PRICE_MAX_USD} on either side");
+        return Err(refuse(code::INVALID, reason));
+    }
     let Some(tick) = order_tick(legs, limit) else {
         return Err(refuse(code::INVALID, "an order needs at least one leg"));
     };
@@ -245,11 +256,17 @@ fn check_legs(request: &OrderRequest, legs: &[Instrument]) -> Result<(), Reject>
     if request.quantity < 1 {
         return invalid("the quantity must be at least 1");
     }
+    if request.quantity > QUANTITY_MAX {
+        return invalid(&format!("the quantity must be at most {QUANTITY_MAX}"));
+    }
     if legs.is_empty() || legs.len() > LEGS_MAX {
         return invalid("an order has one to four legs");
     }
     if request.legs.iter().any(|leg| leg.ratio == 0) {
         return invalid("a leg's ratio must not be 0");
+    }
+    if request.legs.iter().any(|leg| !(-RATIO_MAX..=RATIO_MAX).contains(&leg.ratio)) {
+        return invalid(&format!("a leg's ratio must be at most {RATIO_MAX}"));
     }
     if !request.legs.iter().any(|leg| leg.ratio.abs() == 1) {
         return invalid("one leg at least must have ratio 1: write the combo in lowest terms");

@@ -91,6 +91,8 @@ pub(super) enum EffectError {
     Unknown(ConId),
     #[error("a leg has no quote to value a market order by")]
     NoQuote,
+    #[error("{ratio} times {quantity} contracts cannot be counted")]
+    TooMany { ratio: i64, quantity: i64 },
     #[error(transparent)]
     Fee(#[from] super::fees::FeeError),
 }
@@ -218,7 +220,8 @@ impl Exchange {
         for leg in &request.legs {
             let instrument =
                 self.source.contract(leg.conid).ok_or(EffectError::Unknown(leg.conid))?;
-            let contracts = leg.ratio * quantity;
+            let (ratio, too_many) = (leg.ratio, |ratio| EffectError::TooMany { ratio, quantity });
+            let contracts = ratio.checked_mul(quantity).ok_or_else(|| too_many(ratio))?;
             effect.commission += self.config.fees.leg(&instrument, contracts)?;
             if let [_] = request.legs.as_slice() {
                 effect.commission = effect.commission.max(self.config.fees.order_min(&instrument));

@@ -2,6 +2,7 @@
 
 use crate::market::Instrument;
 
+use super::away::NO_HISTORY;
 use super::calculations::Known;
 use super::data_event::{DataEvent, SymbolSample};
 use super::data_request::{DataRequest, HeadRequest};
@@ -73,6 +74,7 @@ impl House {
 
     fn head(&mut self, seat: SeatId, req_id: i32, wanted: &HeadRequest) {
         let earliest = match wanted.what_to_show.as_str() {
+            _ if self.has_no_farms() => Err((NO_HISTORY.0, NO_HISTORY.1.to_owned())),
             "TRADES" | "OPTION_IMPLIED_VOLATILITY" => self.earliest(&wanted.contract),
             other => {
                 let said = format!(

@@ -6,6 +6,10 @@
 /// Longest frame that TWS itself accepts, bytes (observed in its clients).
 pub const FRAME_LENGTH_MAX: usize = 0x00FF_FFFF;
 
+/// Longest frame that is taken of a client, bytes: its requests have some hundreds. What TWS itself
+/// takes of one is not known.
+pub const REQUEST_LENGTH_MAX: usize = 256 * 1024;
+
 /// Bytes of the length in front.
 const HEAD: usize = 4;
 

@@ -15,7 +15,7 @@ use crate::structures::{BrokerStatus, OrderEvent, OrderRequest, Reject};
 use super::house::House;
 use super::orders::{ClientOrder, Stage, order_type_of, refuse};
 use super::stops::{Look, Stop, limit_beyond, offset_of};
-use super::terms::{Course, Life, group_of, spoken};
+use super::terms::{Course, Life, Reach, group_of, spoken};
 use super::words::WireOrder;
 
 /// What the client of an order is told beside its state: a code and a text.
@@ -92,7 +92,11 @@ impl House {
             }
             None => {}
         }
-        if order.course.withheld || !self.is_open(order) {
+        if order.course.withheld
+            || order.course.is_unsent()
+            || self.is_away()
+            || !self.is_open(order)
+        {
             return Step::Waits;
         }
         if self.look(place) == Look::Reached { Step::Send } else { Step::Waits }
@@ -294,11 +298,13 @@ impl House {
             let of_bracket = parent_id != 0 && one.order.parent_id == parent_id;
             one.order.client_id == client_id && of_bracket && one.is_withheld()
         };
+        let reach = if self.is_away() { Reach::Unsent } else { Reach::Reached };
         let mut family = self.orders.live();
         family.retain(|other| *other == place || self.orders.at(*other).is_some_and(beside));
         for member in family {
             if let Some(order) = self.orders.at_mut(member) {
                 order.course.withheld = false;
+                order.course.reach = reach;
                 order.order.transmit = true;
             }
             let said = self.outside_hours(member);
@@ -357,6 +363,7 @@ impl House {
             filled_before: 0,
             counted: 0,
             cancelling: false,
+            reach: Reach::Reached,
         })
     }
 
@@ -384,7 +391,8 @@ impl House {
 
     /// When the market is next looked at for a held order.
     fn looked_at(&self, order: &ClientOrder) -> Option<Timestamp> {
-        if order.stage != Stage::Held || order.course.withheld || order.is_bound() {
+        let waits = order.course.withheld || order.course.is_unsent() || order.is_bound();
+        if order.stage != Stage::Held || waits {
             return None;
         }
         if self.is_open(order) {

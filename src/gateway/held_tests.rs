@@ -1,6 +1,11 @@
 //! Orders that wait: what is told of them, when they are sent, what ends them.
 
+use std::sync::Arc;
+
 use rust_decimal::Decimal;
+
+use crate::exchange::testing::Scripted;
+use crate::structures::testing::stock;
 
 use super::event::Event;
 use super::keeping::Keeper;
@@ -399,4 +404,28 @@ fn what_an_earlier_version_kept_is_still_read() {
     desk.ask(Request::CancelOrder { order_id: 1 });
     desk.minute(640.0);
     assert_eq!(desk.stages(), [(1, "Cancelled")]);
+}
+
+#[test]
+fn a_stop_that_was_touched_while_there_was_no_house_is_found_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::of(folder.path(), "scripted").unwrap();
+    let mut desk = Desk::new();
+    desk.house.keeper = Some(keeper.clone());
+    desk.minute(640.0);
+    desk.place(1, stop("BUY", 1, 645.0));
+    let left = desk.house.now();
+    let script = Arc::clone(&desk.script);
+    drop(desk);
+    for (minutes, middle) in [(10, 646.0), (11, 646.0), (20, 640.0)] {
+        let at = left + chrono::TimeDelta::minutes(minutes);
+        let quote = Scripted { at, bid: middle - 0.01, ask: middle + 0.01, size: 100 };
+        let conid = stock("SPY").conid();
+        script.lock().unwrap().quotes.entry(conid).or_default().push(quote);
+    }
+    let mut desk = again(&keeper, &script);
+    desk.house.pass_over(left + chrono::TimeDelta::minutes(30)).unwrap();
+    assert_eq!(desk.stages(), [(1, "Filled")]);
+    let told = desk.house.fills.iter().map(|fill| fill.execution.price).collect::<Vec<_>>();
+    assert_eq!(told, [646.01], "at its own time's price");
 }

@@ -10,6 +10,7 @@ use chrono::{TimeZone as _, Timelike as _};
 use crate::exchange::{DailyBar, MarketSource};
 use crate::market::{Instrument, Symbol, Timestamp};
 
+use super::away::NO_HISTORY;
 use super::bar_sizes::{BarSize, Span, weekday_before};
 use super::entitlement::Entitlement;
 use super::event::{Event, HistoricalBar};
@@ -57,6 +58,9 @@ struct Asked {
 
 impl House {
     pub(super) fn history(&mut self, seat: SeatId, req_id: i32, wanted: &HistoryRequest) {
+        if self.has_no_farms() {
+            return self.error(seat, (req_id, NO_HISTORY.0), NO_HISTORY.1);
+        }
         if wanted.what_to_show == "SCHEDULE" {
             return self.schedule(seat, req_id, wanted);
         }

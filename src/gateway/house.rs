@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp, Usd};
 
+use super::away::Waits;
 use super::closes::Closes;
 use super::event::Event;
 use super::faults::Fault;
@@ -26,7 +27,7 @@ use super::realised::Realised;
 use super::request::{Request, Subscription};
 use super::script::Happening;
 use super::ticks::{Line, LineWanted};
-use super::traffic::{Access, Offences, Rules, STRIKES, Traffic};
+use super::traffic::{Access, CLIENTS_MAX, Offences, Rules, STRIKES, Traffic};
 use super::weather::Weather;
 
 /// One connection.
@@ -36,7 +37,9 @@ pub struct SeatId(u64);
 /// What a connection has asked for.
 pub(super) struct Seat {
     pub client_id: Option<i32>,
-    outbox: mpsc::Sender<Event>,
+    pub outbox: mpsc::Sender<Event>,
+    /// Says that it is given up.
+    deaf: watch::Sender<bool>,
     /// Market data by request.
     pub lines: BTreeMap<i32, Line>,
     /// 1 live, 3 delayed; 1 until the client says otherwise.
@@ -56,6 +59,8 @@ pub(super) struct Seat {
 pub enum Closing {
     #[error("client id {0} is in use")]
     ClientIdInUse(i32),
+    #[error("{0} clients are connected, as many as IB takes")]
+    TooManyClients(usize),
     #[error("the client does not read what it is sent: {0} messages wait")]
     Deaf(usize),
     #[error("the client sent too many messages a second, and once too often")]
@@ -108,6 +113,10 @@ pub struct House {
     /// What is told once it is kept.
     pub(super) held: Option<Vec<(SeatId, Event)>>,
     pub(super) own_news: OwnNews,
+    /// What is answered once IB is back.
+    pub(super) waiting: Vec<Waits>,
+    /// Where time has come to, though the exchange may stand still.
+    due: Timestamp,
     pub(super) closes: Closes,
     pub(super) realised: Vec<Realised>,
     /// What the executions have realised that are being told, by their names.
@@ -124,6 +133,8 @@ pub struct House {
     greeting: Greeting,
     ticks: Ticks,
     seated: u64,
+    /// How many messages may wait for a client that comes from now on.
+    pub(super) outbox: usize,
     /// Seats whose outbox was full.
     deaf: BTreeSet<SeatId>,
 }
@@ -136,7 +147,6 @@ impl House {
     pub fn new(exchange: Exchange, rules: Rules) -> Self {
         let mut house = Self {
             account: exchange.config().account_id.clone(),
-            exchange,
             seats: BTreeMap::new(),
             orders: Orders::default(),
             fills: Vec::new(),
@@ -148,6 +158,9 @@ impl House {
             weather: Weather::default(),
             held: None,
             own_news: OwnNews::default(),
+            waiting: Vec::new(),
+            due: exchange.now(),
+            exchange,
             closes: Closes::default(),
             realised: Vec::new(),
             realised_news: BTreeMap::new(),
@@ -160,6 +173,7 @@ impl House {
             greeting: Greeting::Whole,
             ticks: Ticks::Told,
             seated: 0,
+            outbox: OUTBOX,
             deaf: BTreeSet::new(),
         };
         house.note_beginning();
@@ -172,16 +186,18 @@ impl House {
 
     /// What the gateway's clock shows; a script may set it wrong.
     pub fn shown_now(&self) -> Timestamp {
-        self.now() + TimeDelta::microseconds((self.weather.skew() * 1e6) as i64)
+        let skew = TimeDelta::microseconds((self.weather.skew() * 1e6) as i64);
+        self.now().max(self.due) + skew
     }
 
     /// A new connection, not yet a client.
     pub fn seat(&mut self) -> (SeatId, mpsc::Receiver<Event>) {
         self.seated += 1;
-        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let (outbox, inbox) = mpsc::channel(self.outbox);
         let seat = Seat {
             client_id: None,
             outbox,
+            deaf: watch::Sender::new(false),
             lines: BTreeMap::new(),
             data_type: 1,
             wants_positions: false,
@@ -202,18 +218,30 @@ impl House {
         self.deaf.remove(&seat);
     }
 
-    /// Moves the market on and tells everybody what came of it, with a look at the held orders
-    /// wherever one is due.
-    pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
-        let at = self.no_later_than_the_end(at);
-        loop {
-            let next = self.next_look(at);
-            self.exchange.advance_to(next)?;
-            self.report();
-            if self.now() >= at {
-                break;
+    /// Changes to true when a seat is given up; `None` where it is none.
+    pub fn deafness(&self, seat: SeatId) -> Option<watch::Receiver<bool>> {
+        self.seats.get(&seat).map(|seat| seat.deaf.subscribe())
+    }
+
+    /// Seats whose outbox was full have missed something: they end, with their ids and lines.
+    pub fn give_up_the_deaf(&mut self) {
+        for deaf in std::mem::take(&mut self.deaf) {
+            if let Some(seat) = self.seats.remove(&deaf) {
+                seat.deaf.send_replace(true);
             }
         }
+    }
+
+    /// Moves the market on and tells everybody what came of it. While IB is out of reach nothing
+    /// moves.
+    pub fn advance_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
+        let at = self.no_later_than_the_end(at);
+        self.due = at;
+        if self.is_away() {
+            return Ok(());
+        }
+        self.go_to(at)?;
+        self.catch_up();
         self.tell_the_end();
         self.note_close();
         match self.ticks {
@@ -221,6 +249,18 @@ impl House {
             Ticks::Withheld => {}
         }
         Ok(())
+    }
+
+    /// With a look at the held orders wherever one is due.
+    pub(super) fn go_to(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
+        loop {
+            let next = self.next_look(at);
+            self.exchange.advance_to(next)?;
+            self.report();
+            if self.now() >= at {
+                return Ok(());
+            }
+        }
     }
 
     /// How the house fares from now on, as a script of faults has it.
@@ -300,6 +340,10 @@ impl House {
             self.error(seat, (-1, 326), said);
             return Err(Closing::ClientIdInUse(client_id));
         }
+        // That the client is told nothing is an assumption: IB says only how many it takes.
+        if self.seats_that(|seat| seat.client_id.is_some()).len() >= CLIENTS_MAX {
+            return Err(Closing::TooManyClients(CLIENTS_MAX));
+        }
         if let Some(seat) = self.seats.get_mut(&seat) {
             seat.client_id = Some(client_id);
         }
@@ -350,8 +394,15 @@ impl House {
                 let millis = self.shown_now().timestamp_millis();
                 self.send(seat, Event::CurrentTimeMillis { millis });
             }
+            Request::ContractDetails { req_id, contract } if self.has_no_farms() => {
+                self.wait(Waits::Details(seat, req_id, contract));
+            }
             Request::ContractDetails { req_id, contract } => {
                 self.contract_details(seat, req_id, &contract);
+            }
+            // TWS has nothing to list where an exchange is named and the underlying is no future.
+            Request::OptionParameters { req_id, exchange, .. } if !exchange.is_empty() => {
+                self.send(seat, Event::OptionParametersEnd { req_id });
             }
             Request::OptionParameters { req_id, symbol, con_id, .. } => {
                 self.option_parameters(seat, req_id, (&symbol, con_id));
@@ -364,7 +415,13 @@ impl House {
             Request::CancelMarketData { req_id } => {
                 self.change(seat, |seat| drop(seat.lines.remove(&req_id)));
             }
-            Request::MarketDataType { kind } => self.change(seat, |seat| seat.data_type = kind),
+            Request::MarketDataType { kind: kind @ 1..=4 } => {
+                self.change(seat, |seat| seat.data_type = kind);
+            }
+            Request::MarketDataType { kind } => {
+                let said = format!("Error validating request: no market data type {kind}");
+                self.error(seat, (-1, 321), &said);
+            }
             Request::Positions => self.positions(seat),
             Request::CancelPositions => self.change(seat, |seat| seat.wants_positions = false),
             Request::AccountSummary { req_id, group, tags } => {

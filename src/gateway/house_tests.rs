@@ -18,7 +18,7 @@ use super::keeping::Keeper;
 use super::listing::describe;
 use super::request::{MarketDataKind, Request};
 use super::traffic::Rules;
-use super::words::{WireExecutionFilter, WireOrder};
+use super::words::{WireContract, WireExecutionFilter, WireOrder};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -338,4 +338,69 @@ fn one_number_is_one_line() {
     assert!(codes(&drain(&mut inbox)).is_empty());
     house.handle(seat, asked()).unwrap();
     assert_eq!(codes(&drain(&mut inbox)), [322]);
+}
+
+#[test]
+fn a_contract_is_found_by_its_exchange_and_multiplier_too() {
+    let mut house = house();
+    let (seat, mut inbox) = client(&mut house);
+    let option = describe(&call(&house));
+    let spy = describe(&spy(&house));
+    let future = house.exchange.source().futures().into_iter().next().unwrap();
+    let future = describe(&Instrument::Future(future));
+    let named = |contract: &WireContract, exchange: &str, multiplier: &str| WireContract {
+        con_id: 0,
+        exchange: exchange.to_owned(),
+        multiplier: multiplier.to_owned(),
+        local_symbol: String::new(),
+        ..contract.clone()
+    };
+    let mut found = |contract: WireContract| {
+        let contract = Box::new(contract);
+        house.handle(seat, Request::ContractDetails { req_id: 6, contract }).unwrap();
+        let told = drain(&mut inbox);
+        let is_one = |event: &&Event| matches!(event, Event::ContractDetails { .. });
+        (told.iter().filter(is_one).count(), codes(&told))
+    };
+    for (contract, exchange, multiplier) in [
+        (&option, "SMART", "100"),
+        (&option, "", "100.0"),
+        (&spy, "ARCA", ""),
+        (&spy, "SMART", ""),
+        (&future, "CME", ""),
+    ] {
+        assert_eq!(found(named(contract, exchange, multiplier)), (1, vec![]), "{exchange}");
+    }
+    for (contract, exchange, multiplier) in [
+        (&option, "SMART", "10"),
+        (&option, "LSE", "100"),
+        (&spy, "NYSE", ""),
+        (&future, "SMART", ""),
+    ] {
+        assert_eq!(found(named(contract, exchange, multiplier)), (0, vec![200]), "{exchange}");
+    }
+}
+
+#[test]
+fn an_exchange_of_options_on_futures_lists_nothing_and_data_types_are_four() {
+    let mut house = house();
+    let (seat, mut inbox) = client(&mut house);
+    let con_id = describe(&spy(&house)).con_id;
+    let mut asked = |exchange: &str| {
+        let request = Request::OptionParameters {
+            req_id: 6,
+            symbol: "SPY".to_owned(),
+            exchange: exchange.to_owned(),
+            underlying_type: "STK".to_owned(),
+            con_id,
+        };
+        house.handle(seat, request).unwrap();
+        drain(&mut inbox).len()
+    };
+    assert_eq!((asked(""), asked("SMART")), (2, 1), "one row and its end, or the end alone");
+    for (kind, expected) in [(4, vec![]), (0, vec![321]), (99, vec![321]), (-1, vec![321])] {
+        house.handle(seat, Request::MarketDataType { kind }).unwrap();
+        assert_eq!(codes(&drain(&mut inbox)), expected, "{kind}");
+    }
+    assert_eq!(house.seats[&seat].data_type, 4);
 }

@@ -1,16 +1,18 @@
 //! What outlives the gateway, given a folder: positions, cash, orders, fills, and ids that never go
 //! back.
 //!
-//! Invariant: what a client has been told is in the file. The file is written whole or not at all,
-//! before the news goes out.
+//! Invariants: what a client has been told is in the file. The file is written whole or not at all,
+//! before the news goes out. One gateway keeps its state in a folder at a time.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::ExchangeState;
+use crate::exchange::{ExchangeError, ExchangeState};
+use crate::market::Timestamp;
 
 use super::closes::Closes;
 use super::house::House;
@@ -20,6 +22,8 @@ use super::realised::Realised;
 
 /// The file's name in its folder.
 const FILE: &str = "gateway.json";
+/// What is locked while a gateway keeps its state there.
+const LOCK: &str = "gateway.lock";
 
 /// Everything that is kept. `market` is the owner's mark of the market that this account trades:
 /// another one would give its positions other prices.
@@ -45,6 +49,11 @@ pub enum KeepError {
     #[error("{} is damaged, or of another version: {source}", path.display())]
     Damaged { path: PathBuf, source: serde_json::Error },
     #[error(
+        "another gateway keeps its state in {}: stop it, or name another folder",
+        folder.display()
+    )]
+    InUse { folder: PathBuf },
+    #[error(
         "{} belongs to the market {found}, not to {wanted}; name another folder, or that market",
         path.display()
     )]
@@ -56,15 +65,23 @@ pub enum KeepError {
 pub struct Keeper {
     path: PathBuf,
     market: String,
+    /// Locked for as long as this, or one like it, lives; also the end of the process unlocks it.
+    _lock: Arc<File>,
 }
 
 impl Keeper {
     /// The folder is made where there is none.
     pub fn of(folder: &Path, market: &str) -> Result<Self, KeepError> {
         let path = folder.join(FILE);
-        std::fs::create_dir_all(folder)
-            .map_err(|source| KeepError::Io { path: path.clone(), source })?;
-        Ok(Self { path, market: market.to_owned() })
+        let beside = folder.join(LOCK);
+        let unusable = |source| KeepError::Io { path: beside.clone(), source };
+        std::fs::create_dir_all(folder).map_err(unusable)?;
+        let lock = File::create(&beside).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, market: market.to_owned(), _lock: Arc::new(lock) }),
+            Err(TryLockError::WouldBlock) => Err(KeepError::InUse { folder: folder.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
     }
 
     /// What an earlier gateway left; nothing in a new folder.
@@ -92,7 +109,10 @@ impl Keeper {
             let mut file = File::create(&beside)?;
             file.write_all(&text)?;
             file.sync_all()?;
-            std::fs::rename(&beside, &self.path)
+            std::fs::rename(&beside, &self.path)?;
+            // The new name, too, is to outlive a power cut.
+            let folder = self.path.parent().map(File::open).transpose()?;
+            folder.map_or(Ok(()), |folder| folder.sync_all())
         };
         whole().map_err(|source| KeepError::Io { path: self.path.clone(), source })
     }
@@ -105,6 +125,14 @@ impl House {
         self.fills = kept.fills;
         self.realised = kept.realised;
         self.closes = kept.closes.still_good(self.exchange.closed_session());
+    }
+
+    /// Goes over the time in which there was no house: nobody saw its closes.
+    pub fn pass_over(&mut self, at: Timestamp) -> Result<(), ExchangeError> {
+        self.go_to(self.no_later_than_the_end(at))?;
+        self.closed = self.exchange.closed_session();
+        self.closes = std::mem::take(&mut self.closes).still_good(self.closed);
+        Ok(())
     }
 
     /// Writes what is about to be told. A house that cannot keep its state takes no orders.
@@ -125,5 +153,23 @@ impl House {
                 self.forgetful = Some(error.to_string());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_gateway_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Keeper::of(folder.path(), "a market").unwrap();
+        let second = Keeper::of(folder.path(), "a market").unwrap_err();
+        assert!(second.to_string().contains("another gateway keeps its state"), "{second}");
+        let also = first.clone();
+        drop(first);
+        assert!(Keeper::of(folder.path(), "a market").is_err(), "it is still kept");
+        drop(also);
+        assert!(Keeper::of(folder.path(), "a market").is_ok());
     }
 }

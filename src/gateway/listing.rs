@@ -106,7 +106,19 @@ fn fits(instrument: &Instrument, wanted: &WireContract) -> bool {
         (Some(strike), Instrument::Option(option)) => option.strike == strike,
         (Some(_) | None, _) => true,
     };
+    let multiplier = || {
+        let number = |text: &str| text.parse::<f64>().ok();
+        let both = number(&wanted.multiplier).zip(number(&described.multiplier));
+        both.is_none_or(|(wanted, described)| (wanted - described).abs() < 1e-9)
+    };
+    // That an index is found under the exchange that routes, too, is an assumption.
+    let is_index = instrument.kind() == SecurityKind::Index;
+    let others = [&*described.primary_exchange, if is_index { SMART } else { "" }];
+    let exchange =
+        same(&wanted.exchange, &described.exchange) || others.contains(&wanted.exchange.as_str());
     wanted.security_type == described.security_type
+        && exchange
+        && multiplier()
         && same(&wanted.symbol, &described.symbol)
         && described.last_trade.starts_with(&wanted.last_trade)
         && same(&wanted.local_symbol, &described.local_symbol)

@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::MarketSource;
+use crate::exchange::{MarketSource, PRICE_MAX_USD, QUANTITY_MAX, RATIO_MAX};
 use crate::market::Price;
 use crate::structures::{OrderLeg, OrderRef, OrderRequest, OrderType, Purpose, Reject};
 
@@ -91,6 +91,7 @@ impl ClientOrder {
     pub fn status(&self) -> &'static str {
         match self.stage {
             Stage::Held if self.course.withheld => "ApiPending",
+            Stage::Held if self.course.is_unsent() => Stage::Pending.as_str(),
             Stage::Pending | Stage::Submitted if self.course.cancelling => "PendingCancel",
             Stage::Held
             | Stage::Pending
@@ -396,10 +397,28 @@ pub fn request_of(
     if quantity < 1 {
         return refuse(434, "The order size cannot be zero");
     }
+    check_bounds(order, quantity)?;
     let order_type = order_type_of(order, sign)?;
     let mut legs = legs_of(source, contract, sign)?;
     legs.sort();
     Ok(OrderRequest { order_ref, legs, quantity, order_type })
+}
+
+/// No number of an order is beyond what the exchange takes, whether it goes there now or later.
+fn check_bounds(order: &WireOrder, quantity: i64) -> Result<(), Reject> {
+    if quantity > QUANTITY_MAX {
+        let said = format!("a quantity is at most {QUANTITY_MAX}, not {quantity}");
+        return refuse(321, format!("Error validating request: {said}"));
+    }
+    let prices = [order.limit, order.aux, order.trail_stop, order.limit_offset];
+    let within = |price: &f64| price.abs() <= PRICE_MAX_USD as f64;
+    match prices.into_iter().flatten().find(|price| !within(price)) {
+        Some(price) => {
+            let said = format!("a price is at most {PRICE_MAX_USD} on either side, not {price}");
+            refuse(321, format!("Error validating request: {said}"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What an order is at the exchange, once it is there. A trailing stop limit order has no limit
@@ -436,6 +455,10 @@ fn legs_of(
     }
     if contract.symbol.is_empty() || contract.legs.is_empty() {
         return refuse(321, "Error validating request: a combo needs a symbol and legs");
+    }
+    if let Some(leg) = contract.legs.iter().find(|leg| i64::from(leg.ratio) > RATIO_MAX) {
+        let said = format!("a leg's ratio is at most {RATIO_MAX}, not {}", leg.ratio);
+        return refuse(321, format!("Error validating request: {said}"));
     }
     let legs = contract.legs.iter().map(|leg| {
         let ratio = sign * sign_of(&leg.action)? * i64::from(leg.ratio);

@@ -3,6 +3,7 @@
 mod data_events;
 mod data_requests;
 mod events;
+mod records;
 mod requests;
 mod schema;
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub enum Request {
     OptionParameters {
         req_id: i32,
         symbol: String,
+        /// Where options on futures trade; nothing else has one.
+        exchange: String,
         underlying_type: String,
         con_id: i32,
     },
@@ -168,7 +170,7 @@ pub enum Subscription {
     End,
 }
 
-/// A frame that is no request: what and where. The connection can go on.
+/// A frame that is no request: what and where. The connection can go on where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("the frame has {length} bytes, too few for a message id")]
@@ -184,6 +186,9 @@ pub enum DecodeError {
         /// What was expected.
         wanted: &'static str,
     },
+    /// The connection cannot go on: somebody means ill, or has lost the framing.
+    #[error("message {message_id} has more than {max} {what}")]
+    TooMany { message_id: u32, what: &'static str, max: usize },
     #[error("message {message_id} ends before field {field} ({name})")]
     Ends { message_id: u32, field: usize, name: &'static str },
 }

@@ -1,11 +1,12 @@
 //! Connections: sockets in, the house behind them.
 //!
 //! Invariants: nothing a client sends or fails to send holds anything up but its own connection; a
-//! hello is awaited for a bounded time; a client that does not read is given up.
+//! hello, and then the client's id, are awaited for a bounded time; a client that does not read is
+//! given up; a connection's seat ends with it, however it ends.
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -21,16 +22,19 @@ use crate::market::{Clock, Timestamp};
 
 use super::event::Event;
 use super::faults::Fault;
-use super::frame::{FRAME_LENGTH_MAX, Frames};
+use super::frame::{Frames, REQUEST_LENGTH_MAX};
 use super::handshake::{Hello, Protocol, Refusal, answer};
-use super::house::{Closing, Hearing, House, SeatId};
+use super::house::{Closing, Hearing, House, OUTBOX, SeatId};
 use super::keeping::{Keeper, Kept};
+use super::request::DecodeError;
 use super::script::Script;
 use super::traffic::Rules;
 use super::weather::Weather;
 
 /// How long a connection may take to say what it speaks.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may then take to say which client it is: an assumption about TWS.
+const START_WITHIN: Duration = Duration::from_secs(30);
 /// How long the end of a connection may wait for a client that does not read.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
 /// How often the market moves, of the wall.
@@ -52,6 +56,19 @@ pub struct Gateway {
     start: Timestamp,
     started: Stopwatch,
     speed: Speed,
+    pub(super) start_within: Duration,
+}
+
+/// A connection's place in the house, given back when this goes.
+pub(super) struct Seated<'a> {
+    pub gateway: &'a Gateway,
+    pub seat: SeatId,
+}
+
+impl Drop for Seated<'_> {
+    fn drop(&mut self) {
+        self.gateway.house().leave(self.seat);
+    }
 }
 
 impl Clock for Gateway {
@@ -67,6 +84,10 @@ impl Clock for Gateway {
 pub enum Ending {
     #[error("it said nothing that could be understood within {} s", HELLO_WITHIN.as_secs())]
     NoHello,
+    #[error("it did not say within {0} s which client it is")]
+    NoClient(u64),
+    #[error("it asks for more at once than any client needs: {0}")]
+    TooMuch(DecodeError),
     #[error("the script of faults closed it")]
     Dropped,
     #[error(transparent)]
@@ -88,6 +109,7 @@ impl Gateway {
             house: Arc::new(Mutex::new(house)),
             started: Stopwatch::start(),
             speed,
+            start_within: START_WITHIN,
         }
     }
 
@@ -112,6 +134,17 @@ impl Gateway {
         self
     }
 
+    /// Its time goes on from an instant. What clients ordered before is looked after on the way.
+    pub fn going_on_from(mut self, from: Timestamp) -> Result<Self, ExchangeError> {
+        let start = {
+            let mut house = self.house();
+            house.pass_over(from)?;
+            house.now()
+        };
+        self.start = start;
+        Ok(self)
+    }
+
     /// The id of its one account.
     pub fn account(&self) -> String {
         self.house().account.clone()
@@ -122,9 +155,15 @@ impl Gateway {
         read(self.house().exchange.source())
     }
 
-    fn house(&self) -> MutexGuard<'_, House> {
-        // Each change of the house is one call: one that panicked has left the rest as it was.
-        self.house.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn house(&self) -> MutexGuard<'_, House> {
+        self.house.lock().unwrap_or_else(|broken| {
+            // Each change of the house is one call: one that panicked has left the rest as it was,
+            // but for what it was about to tell.
+            self.house.clear_poison();
+            let mut house = broken.into_inner();
+            house.held = None;
+            house
+        })
     }
 
     /// Takes connections and moves the market until the exchange cannot go on.
@@ -145,6 +184,7 @@ impl Gateway {
                         house.stream(self.started.elapsed_seconds());
                     }
                     self.turn();
+                    self.house().give_up_the_deaf();
                     self.mind(&mut door, address).await;
                 }
                 taken = taken_at(door.as_ref()) => match taken {
@@ -159,7 +199,11 @@ impl Gateway {
                     }
                     Err(error) => tracing::warn!(%error, "a connection could not be taken"),
                 },
-                Some(_) = talks.join_next() => {}
+                Some(ended) = talks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection broke down");
+                    }
+                }
             }
         }
     }
@@ -199,7 +243,7 @@ impl Gateway {
     }
 
     /// One connection, from its hello to its end.
-    async fn talk(&self, stream: TcpStream) -> Result<(), Ending> {
+    pub(super) async fn talk(&self, stream: TcpStream) -> Result<(), Ending> {
         let mut closings = self.house().weather.closings();
         if self.until(Fault::Drop).or(self.until(Fault::PortClosed)).is_some() {
             return Err(Ending::Dropped);
@@ -218,27 +262,48 @@ impl Gateway {
         let shown = self.now() + TimeDelta::microseconds((skew * 1e6) as i64);
         writer.write_all(&answer(protocol, shown)).await?;
         let (seat, inbox) = self.house().seat();
+        let seated = Seated { gateway: self, seat };
         let mut writing = pin!(self.write_all((writer, closings.clone()), protocol, inbox));
         let heard = tokio::select! {
             biased;
             // First: what is due is not told any more when the script closes the connection.
-            _ = closings.changed() => {
-                self.house().leave(seat);
-                return Err(Ending::Dropped);
-            }
+            _ = closings.changed() => return Err(Ending::Dropped),
+            ending = self.given_up(seat) => return Err(ending),
             heard = self.listen(&mut reader, (protocol, seat), &rest) => Some(heard),
             written = &mut writing => {
-                self.house().leave(seat);
                 written?;
                 None
             }
         };
         let Some(heard) = heard else { return Ok(()) };
         // Without its seat the writer ends after what was said last, an error 326 say.
-        self.house().leave(seat);
+        drop(seated);
         let written = tokio::time::timeout(LAST_WORDS_WITHIN, writing).await;
         heard?;
         Ok(written.unwrap_or(Ok(()))?)
+    }
+
+    /// Returns once nothing is to be hoped of a connection any more: it does not read, or has not
+    /// said in time which client it is.
+    async fn given_up(&self, seat: SeatId) -> Ending {
+        let deaf = self.house().deafness(seat);
+        let deaf = async {
+            match deaf {
+                // Where the seat has gone in another way there is nothing to tell.
+                Some(mut deaf) => drop(deaf.wait_for(|deaf| *deaf).await),
+                None => std::future::pending().await,
+            }
+        };
+        let nobody = async {
+            tokio::time::sleep(self.start_within).await;
+            if self.house().client_of(seat).is_some() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = deaf => Closing::Deaf(OUTBOX).into(),
+            () = nobody => Ending::NoClient(self.start_within.as_secs()),
+        }
     }
 
     /// Requests until the client has gone.
@@ -248,7 +313,7 @@ impl Gateway {
         (protocol, seat): (Protocol, SeatId),
         begun: &[u8],
     ) -> Result<(), Ending> {
-        let mut frames = Frames::up_to(FRAME_LENGTH_MAX);
+        let mut frames = Frames::up_to(REQUEST_LENGTH_MAX);
         frames.push(begun);
         let mut buffer = vec![0; READ_SIZE];
         let mut at = self.started.elapsed_seconds();
@@ -262,6 +327,9 @@ impl Gateway {
                         self.turn();
                         self.house().handle(seat, request)?;
                         self.turn();
+                    }
+                    Err(fault @ DecodeError::TooMany { .. }) => {
+                        return Err(Ending::TooMuch(fault));
                     }
                     Err(fault) => {
                         tracing::warn!(%fault, "a request could not be read");

@@ -35,6 +35,23 @@ pub struct Course {
     pub counted: i64,
     /// Its end has been asked for.
     pub cancelling: bool,
+    #[serde(default)]
+    pub reach: Reach,
+}
+
+/// Whether IB could be reached when an order came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Reach {
+    #[default]
+    Reached,
+    /// It waits for IB to come back.
+    Unsent,
+}
+
+impl Course {
+    pub fn is_unsent(&self) -> bool {
+        self.reach == Reach::Unsent
+    }
 }
 
 /// How long an order lives.

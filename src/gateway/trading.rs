@@ -6,6 +6,7 @@ use crate::exchange::AccountError;
 use crate::market::{SecurityKind, Usd};
 use crate::structures::{OrderRequest, Reject, WhatIf};
 
+use super::away::Waits;
 use super::event::{Event, OrderView};
 use super::faults::Fault;
 use super::house::{House, SeatId};
@@ -48,6 +49,11 @@ impl House {
             refuse(201, format!("Order rejected - reason:{why}"))
         } else if let Err(reject) = self.check_not_over() {
             Err(reject)
+        } else if let Some(place) = self.orders.place_of(client_id, order_id)
+            && self.is_beyond_reach(place)
+        {
+            let to = Box::new((contract, order));
+            return self.wait(Waits::Change(seat, (client_id, order_id), to));
         } else if self.orders.of_client(client_id, order_id).is_some() {
             self.modify((client_id, order_id), &contract, &order)
         } else if self.orders.is_spent(client_id, order_id) {
@@ -76,7 +82,7 @@ impl House {
         }
     }
 
-    fn told(&mut self, seat: SeatId, id: i32, answer: Result<Option<Event>, Reject>) {
+    pub(super) fn told(&mut self, seat: SeatId, id: i32, answer: Result<Option<Event>, Reject>) {
         match answer {
             Ok(Some(event)) => self.send(seat, event),
             Ok(None) => {}
@@ -163,7 +169,8 @@ impl House {
             let leg = order.legs.first();
             leg.is_some_and(|leg| self.exchange.session_of(leg.conid).is_some())
         };
-        course.withheld
+        self.is_away()
+            || course.withheld
             || course.stop.is_some()
             || order.order.parent_id != 0
             || (!self.is_open(order) && opens())
@@ -244,6 +251,10 @@ impl House {
                 10148,
                 format!("OrderId {order_id} that needs to be cancelled can not be cancelled."),
             ),
+            Some(place) if self.is_beyond_reach(place) => {
+                self.wait(Waits::Cancel(place));
+                Ok(())
+            }
             Some(place) => self.cancel_at(place),
         };
         self.told(seat, order_id, answer.map(|()| None));
@@ -251,13 +262,17 @@ impl House {
 
     pub(super) fn cancel_all(&mut self) {
         for place in self.orders.live() {
+            if self.is_beyond_reach(place) {
+                self.wait(Waits::Cancel(place));
+                continue;
+            }
             // What ended in the meantime needs no cancelling.
             let _ = self.cancel_at(place);
         }
     }
 
     /// At once where the exchange does not have the order.
-    fn cancel_at(&mut self, place: usize) -> Result<(), Reject> {
+    pub(super) fn cancel_at(&mut self, place: usize) -> Result<(), Reject> {
         let Some(order) = self.orders.at_mut(place) else { return Ok(()) };
         if order.stage == Stage::Held {
             self.end_held(place, "cancelled by the account");

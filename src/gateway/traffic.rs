@@ -99,6 +99,9 @@ impl Rules {
     }
 }
 
+/// Clients that IB takes at a time (TWS API reference).
+pub const CLIENTS_MAX: usize = 32;
+
 /// How often a connection may send too much before it is closed.
 pub const STRIKES: usize = 3;
 

@@ -26,6 +26,8 @@ pub struct Weather {
     passed: BTreeSet<Mark>,
     /// A position is to be closed by force as soon as there is one that can be.
     liquidates: bool,
+    /// The newest trade is to be broken, once IB is in reach.
+    breaks: bool,
     /// Clients that have been welcomed, where the script holds their ids later.
     welcomed: BTreeSet<i32>,
     /// Counts how often the script has closed all connections.
@@ -76,7 +78,11 @@ impl House {
         self.weather.at = self.weather.at.max(at);
         self.see();
         self.pass_all();
-        if self.weather.liquidates && self.exchange.liquidate_short_option() {
+        if self.weather.breaks && !self.is_away() {
+            self.weather.breaks = false;
+            self.break_trade();
+        }
+        if self.weather.liquidates && !self.is_away() && self.exchange.liquidate_short_option() {
             self.weather.liquidates = false;
         }
         self.report();
@@ -125,6 +131,7 @@ impl House {
             (Fault::ConnectivityAndDataLost, Edge::Ends) => self.lose_streams(),
             (Fault::CompetingSession, Edge::Begins) => self.end_streams(),
             (Fault::Liquidation, edge) => self.weather.liquidates = edge == Edge::Begins,
+            (Fault::Bust, Edge::Begins) if self.is_away() => self.weather.breaks = true,
             (Fault::Bust, Edge::Begins) => self.break_trade(),
             (Fault::ManualOrder, Edge::Begins) => {
                 if let Some(order) = self.weather.script.order_of(mark).cloned() {
@@ -153,8 +160,7 @@ impl House {
             let (code, said) = if down { broken } else { ok };
             self.error(seat, (-1, code), said);
         }
-        let lost = [Fault::ConnectivityLost, Fault::ConnectivityAndDataLost];
-        if lost.into_iter().any(|fault| self.faults.contains(&fault)) {
+        if self.is_away() {
             for (code, said) in LOST {
                 self.error(seat, (-1, code), said);
             }

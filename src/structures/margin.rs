@@ -243,7 +243,7 @@ fn covered_requirement(pairing: &Pairing<'_>) -> Usd {
 }
 
 fn worst_expiry_loss(group: &[Lot<'_>]) -> Usd {
-    let loss_at = |spot: i64| -> i64 {
+    let loss_at = |spot: i64| -> i128 {
         group
             .iter()
             .map(|lot| {
@@ -252,12 +252,15 @@ fn worst_expiry_loss(group: &[Lot<'_>]) -> Usd {
                     OptionRight::Call => (spot - strike).max(0),
                     OptionRight::Put => (strike - spot).max(0),
                 };
-                -intrinsic * lot.quantity * lot.contract.multiplier
+                let contracts = i128::from(lot.quantity) * i128::from(lot.contract.multiplier);
+                -i128::from(intrinsic) * contracts
             })
             .sum()
     };
     let strikes = group.iter().map(|lot| lot.contract.strike.micros());
-    Usd::from_micros(strikes.chain([0]).map(loss_at).fold(0, i64::max))
+    let worst = strikes.chain([0]).map(loss_at).fold(0, i128::max);
+    // Nine billion dollars a thousand times over: no account has as much.
+    Usd::from_micros(i64::try_from(worst).unwrap_or(i64::MAX))
 }
 
 fn intrinsic(contract: &OptionContract, spot: Price) -> Price {

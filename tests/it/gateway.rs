@@ -42,8 +42,20 @@ pub async fn gateway_with(speed: f64, rules: Rules, script: &str) -> Running {
     Running { address, _serving: serving }
 }
 
+/// Waits until no gateway holds a folder: one that is dropped ends a little later.
+pub async fn freed(folder: &std::path::Path) {
+    let Ok(lock) = std::fs::File::open(folder.join("gateway.lock")) else { return };
+    let free = async {
+        while lock.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(BOUND, free).await.expect("the folder is free in time");
+}
+
 /// One that keeps its account in a folder.
 async fn gateway_kept_in(folder: &std::path::Path, seed: u64) -> anyhow::Result<Running> {
+    freed(folder).await;
     let home = tempfile::tempdir()?;
     let beginning = Beginning::AtOpen("2026-03-02".parse()?);
     let at = Asked { home: home.path(), seed, beginning };

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::gateway::{BOUND, connect, gateway_with};
+use crate::gateway::{BOUND, connect, freed, gateway_with};
 
 /// A client with the stream of what happens to its orders.
 struct Told {
@@ -225,6 +225,7 @@ async fn a_close_ends_the_day_orders_and_holds_the_others() {
 
 /// A gateway that keeps its account in a folder.
 async fn kept_in(folder: &Path) -> (String, JoinSet<()>) {
+    freed(folder).await;
     let home = tempfile::tempdir().unwrap();
     let beginning = Beginning::AtOpen("2026-03-02".parse().unwrap());
     let at = Asked { home: home.path(), seed: 1, beginning };

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::gateway::{BOUND, connect};
+use crate::gateway::{BOUND, connect, freed};
 use crate::homes::{desk, refused, shared_folder};
 
 const SESSION: &str = "2026-02-02";
@@ -36,6 +36,9 @@ fn serving(
     (folder, state): (&Path, Option<&Path>),
     speed: f64,
 ) -> (String, JoinSet<()>) {
+    if let Some(state) = state {
+        runtime.block_on(freed(state));
+    }
     let home = TempDir::new().unwrap();
     let asked = RecordAsked { home: home.path(), folder, from: None, seed: 1 };
     let how = (Speed(speed), Rules::unpaced(), runtime.handle());

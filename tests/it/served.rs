@@ -261,7 +261,18 @@ fn drawn(seed: u64) -> (String, u32) {
         writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = {at}\nfor_seconds = {lasts}")
             .unwrap();
     }
-    (script, 1 + draw(20))
+    let speed = 1 + draw(20);
+    // Drawn last, so that each seed keeps what it drew before these were known.
+    if draw(2) == 0 {
+        let kind = ["clock_skew", "pacing_disconnect", "farms_down"][draw(3) as usize];
+        let (at, lasts) = (4 + draw(26), 1 + draw(12));
+        writeln!(script, "[[fault]]\nkind = '{kind}'\nat_seconds = {at}\nfor_seconds = {lasts}")
+            .unwrap();
+        if kind == "clock_skew" {
+            writeln!(script, "by_seconds = {}", i64::from(draw(7_201)) - 3_600).unwrap();
+        }
+    }
+    (script, speed)
 }
 
 /// Half a minute under a drawn script, some quiet, a stop: whatever was lost on the way, nothing

@@ -8,7 +8,11 @@ use super::super::request::{
 };
 use super::super::words::{WireExecutionFilter, WireOrder};
 use super::schema;
-use super::{RAISED_BY, contract_of};
+use super::{RAISED_BY, contract_of, records};
+
+/// Most fields of a message, with those of the messages in it: an order of many legs has some
+/// hundreds.
+const RECORDS_MAX: usize = 4_096;
 
 /// A request out of a frame's body.
 pub fn decode(frame: &[u8]) -> Result<Request, DecodeError> {
@@ -20,6 +24,10 @@ pub fn decode(frame: &[u8]) -> Result<Request, DecodeError> {
         message_id: raised,
         fault: "at this server version every message is protobuf, and its id above 200".to_owned(),
     })?;
+    if !records::are_at_most(body, RECORDS_MAX) {
+        let what = "fields";
+        return Err(DecodeError::TooMany { message_id: id, what, max: RECORDS_MAX });
+    }
     Body { id, body }.request()
 }
 
@@ -109,6 +117,7 @@ impl Body<'_> {
         Ok(Request::OptionParameters {
             req_id: said.req_id.unwrap_or_default(),
             symbol: said.underlying_symbol.unwrap_or_default(),
+            exchange: said.fut_fop_exchange.unwrap_or_default(),
             underlying_type: said.underlying_sec_type.unwrap_or_default(),
             con_id: said.underlying_con_id.unwrap_or_default(),
         })

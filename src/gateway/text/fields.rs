@@ -8,6 +8,9 @@ use rust_decimal::Decimal;
 use super::super::request::DecodeError;
 use super::super::words::{WireContract, WireLeg};
 
+/// Most fields of a message: an order of many legs has some hundreds.
+const FIELDS_MAX: usize = 4_096;
+
 /// How a client writes an integer that it leaves out.
 const UNSET_INTEGER: &str = "2147483647";
 
@@ -21,6 +24,12 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The message's number and the fields behind it.
     pub fn of(text: &'a str) -> Result<Self, DecodeError> {
+        let count = text.bytes().filter(|byte| *byte == 0).take(FIELDS_MAX + 1).count();
+        if count > FIELDS_MAX {
+            let message_id = text.split('\0').next().and_then(|id| id.parse().ok());
+            let message_id = message_id.unwrap_or_default();
+            return Err(DecodeError::TooMany { message_id, what: "fields", max: FIELDS_MAX });
+        }
         let mut rest: Vec<&str> = text.strip_suffix('\0').unwrap_or(text).split('\0').collect();
         rest.reverse();
         let mut fields = Self { message_id: 0, rest, taken: 0 };

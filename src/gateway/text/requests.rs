@@ -65,10 +65,11 @@ fn contract_details(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
 fn option_parameters(fields: &mut Fields<'_>) -> Result<Request, DecodeError> {
     let req_id = fields.number("reqId")?;
     let symbol = fields.owned("underlyingSymbol")?;
-    fields.skip(1, "futFopExchange")?;
+    let exchange = fields.owned("futFopExchange")?;
     Ok(Request::OptionParameters {
         req_id,
         symbol,
+        exchange,
         underlying_type: fields.owned("underlyingSecType")?,
         con_id: fields.number_or_zero("underlyingConId")?,
     })

@@ -107,6 +107,8 @@ pub struct SecDefOptParamsRequest {
     pub req_id: Option<i32>,
     #[prost(string, optional, tag = "2")]
     pub underlying_symbol: Option<String>,
+    #[prost(string, optional, tag = "3")]
+    pub fut_fop_exchange: Option<String>,
     #[prost(string, optional, tag = "4")]
     pub underlying_sec_type: Option<String>,
     #[prost(int32, optional, tag = "5")]
