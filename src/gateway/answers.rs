@@ -6,9 +6,29 @@ use crate::structures::BrokerPosition;
 use super::event::{Event, Figure, PortfolioValue};
 use super::house::{House, SeatId};
 use super::listing::{details, find, option_parameters, underlying};
+use super::profit::no_account;
+use super::request::Subscription;
 use super::words::WireContract;
 
 impl House {
+    pub(super) fn account_updates(
+        &mut self,
+        seat: SeatId,
+        subscription: Subscription,
+        account: &str,
+    ) {
+        if !self.is_account(account) {
+            return self.error(seat, (-1, 321), &no_account(account));
+        }
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.wants_account = subscription == Subscription::Begin;
+        }
+        if subscription == Subscription::Begin {
+            self.account_values(seat);
+            self.send(seat, Event::AccountDownloadEnd { account: self.account.clone() });
+        }
+    }
+
     pub(super) fn contract_details(&mut self, seat: SeatId, req_id: i32, wanted: &WireContract) {
         let found = find(self.exchange.source(), wanted);
         if found.is_empty() {

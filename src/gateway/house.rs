@@ -22,9 +22,8 @@ use super::keeping::Keeper;
 use super::news::Fill;
 use super::orders::Orders;
 use super::positions::Believed;
-use super::profit::no_account;
 use super::realised::Realised;
-use super::request::{Request, Subscription};
+use super::request::Request;
 use super::script::Happening;
 use super::ticks::{Line, LineWanted};
 use super::traffic::{Access, CLIENTS_MAX, Offences, Rules, STRIKES, Traffic};
@@ -461,19 +460,6 @@ impl House {
     pub(super) fn change(&mut self, seat: SeatId, change: impl FnOnce(&mut Seat)) {
         if let Some(seat) = self.seats.get_mut(&seat) {
             change(seat);
-        }
-    }
-
-    fn account_updates(&mut self, seat: SeatId, subscription: Subscription, account: &str) {
-        if !self.is_account(account) {
-            return self.error(seat, (-1, 321), &no_account(account));
-        }
-        if let Some(seat) = self.seats.get_mut(&seat) {
-            seat.wants_account = subscription == Subscription::Begin;
-        }
-        if subscription == Subscription::Begin {
-            self.account_values(seat);
-            self.send(seat, Event::AccountDownloadEnd { account: self.account.clone() });
         }
     }
 

@@ -248,8 +248,8 @@ impl House {
     }
 
     /// Tells an order's state to whom it concerns, and its client what there is to say of it. One
-    /// that its client has not sent yet is not told of, and one that was placed by hand, while it is
-    /// not bound, to the master client alone.
+    /// that its client has not sent yet is not told of, and one placed by hand, while it is not
+    /// bound, to the master client alone.
     fn tell_order(&mut self, place: usize, said: &Said) {
         let Some(order) = self.orders.at(place).filter(|order| !order.is_withheld()) else {
             return;

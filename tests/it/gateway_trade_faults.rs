@@ -274,6 +274,9 @@ async fn an_order_by_hand_is_bound_to_client_0_which_cancels_it() {
     };
     assert_eq!((data.order.perm_id, data.order.client_id), (bound.perm_id, 0));
     let _cancel = client.cancel_order(bound.order_id, "").await.unwrap();
-    let ended = |one: &OrderUpdate| matches!(one, OrderUpdate::OrderStatus(status) if status.status == OrderStatusKind::Cancelled);
+    let ended = |one: &OrderUpdate| {
+        let OrderUpdate::OrderStatus(status) = one else { return false };
+        status.status == OrderStatusKind::Cancelled
+    };
     first(&mut updates, ended).await;
 }

@@ -16,7 +16,7 @@ use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use toml::Value;
 
 use crate::homes::{ask, binary, lay_out};
-use crate::served_sound::{account_sound, sound};
+use crate::served_sound::sound;
 
 /// One symbol and some eighty contracts, all of which fit in the lines of an account. Entries need
 /// no edge and go to natural, and every exit is due at once, so that an hour sees whole lives.
@@ -160,6 +160,16 @@ fn two_hours_around_the_close_strategies_live_and_die_by_rules_and_the_day_is_cl
     assert!(said.iter().any(|line| line.ends_with(" close: done")), "{all}");
 }
 
+/// References of decisions whose entries were filled, which are the ids of their strategies.
+fn opened(said: &[String]) -> Vec<String> {
+    let filled = said.iter().filter(|line| line.contains(".open.") && line.contains(": filled"));
+    let id = |line: &String| {
+        let (_, order_ref) = line.split_once(" order ")?;
+        Some(order_ref.split_once('.')?.0.to_owned())
+    };
+    filled.filter_map(id).collect()
+}
+
 #[test]
 fn killed_with_orders_in_flight_a_server_goes_on_and_counts_nothing_twice() {
     let home = tempfile::tempdir().unwrap();
@@ -175,15 +185,25 @@ fn killed_with_orders_in_flight_a_server_goes_on_and_counts_nothing_twice() {
         });
         told.extend(served.kill());
     }
-    assert!(ended(&told, "open") > 0, "nothing was opened\n{}", told.join("\n"));
+    let earlier = opened(&told);
+    assert!(!earlier.is_empty(), "nothing was opened\n{}", told.join("\n"));
     let mut served = Served::start(home.path(), &arguments);
-    served.listen(Duration::from_mins(1), |said| ended(said, "close") > 0);
+    served.listen(Duration::from_mins(3), |said| ended(said, "close") >= earlier.len());
     let said = served.stop();
-    account_sound(home.path(), &said);
+    sound(home.path(), &said);
     told.extend(said);
     let all = told.join("\n");
     let executed = "select count(*) - count(distinct exec_id) from silver.fills";
     assert_eq!(count(home.path(), executed), 0, "{all}");
+    // What an earlier process opened lives by the rules of the later one.
+    let closed = ask(
+        home.path(),
+        "select distinct strategy_id from ops.strategies
+         where state = 'closed' and close_rule = 'time_exit'",
+    );
+    for strategy_id in &earlier {
+        assert!(closed.lines().any(|line| line == strategy_id), "{strategy_id} is open\n{all}");
+    }
 }
 
 /// Every order is met by news that is told wrongly, all the time.
