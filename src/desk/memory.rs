@@ -60,7 +60,7 @@ impl Memory {
 }
 
 /// Tables that a broker fills anew at every start: its quotes, its account, and the executions of
-/// the day, of which `held_fills` writes none twice.
+/// the day, of which `held_fills` writes none twice (the trader passes over those of days before).
 pub fn told_anew() -> [TableName; 5] {
     [
         TableName::new("silver", "option_quotes"),

@@ -69,10 +69,16 @@ impl<B: Broker + Feed> Trader<B> {
                 BrokerEvent::Execution(execution) => {
                     let understood = self.journal.borrow().understood(execution)?;
                     for execution in &understood {
-                        executions.push(self.execution_cells(execution, context));
-                        if self.apply(execution)? != Applied::Known {
+                        let applied = self.apply(execution)?;
+                        if applied != Applied::Known {
                             self.cash += execution.cash;
                         }
+                        if applied == Applied::Known && is_before(execution, context) {
+                            // Executions of several days are told again after a restart: an
+                            // earlier day's are no part of this day's profit.
+                            continue;
+                        }
+                        executions.push(self.execution_cells(execution, context));
                     }
                 }
             }
@@ -238,4 +244,10 @@ impl<B: Broker + Feed> Trader<B> {
             context.run.session_date.into(),
         ]
     }
+}
+
+/// Whether something was executed on a day before the run's session.
+fn is_before(execution: &Execution, context: &StepContext<'_>) -> bool {
+    let day = execution.at.with_timezone(&chrono_tz::America::New_York).date_naive();
+    day < context.run.session_date
 }

@@ -154,3 +154,37 @@ fn a_difference_that_comes_again_is_told_again() {
     let differ = alerts.iter().filter(|(alert, _)| alert.subject == "broker and desk differ");
     assert_eq!(differ.count(), 2, "{alerts:?}");
 }
+
+#[test]
+fn what_was_executed_before_today_and_is_told_again_is_no_part_of_today() {
+    let mut desk = desk();
+    let leg = option(OptionRight::Put, 600.0).conid;
+    let told = |exec_id: &str, at| {
+        BrokerEvent::Execution(Execution {
+            exec_id: exec_id.to_owned(),
+            order_ref: None,
+            perm_id: Some(9),
+            group_id: "x".to_owned(),
+            kind: ExecutionKind::Trade,
+            conid: leg,
+            quantity: 1,
+            price: Some(price(1.0)),
+            multiplier: 100,
+            commission: usd(0.65),
+            cash: usd(-100.65),
+            at,
+        })
+    };
+    let executed = |desk: &Desk| {
+        let rows = desk.rows("bronze", "executions");
+        rows.iter().map(|row| row.text("exec_id").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let yesterday = monday() - Duration::days(1);
+    // News of the night counts, once; that of today is told again for the live tables.
+    for expected in [vec!["night", "today"], vec!["night", "today", "today"]] {
+        let news = [told("night", yesterday), told("today", monday())];
+        desk.broker.borrow_mut().events.extend(news);
+        desk.observe();
+        assert_eq!(executed(&desk), expected);
+    }
+}
