@@ -56,14 +56,24 @@ pub trait Broker {
 pub enum BrokerEvent {
     Order(OrderEvent),
     Execution(Execution),
-    /// Orders, quotes and the account were not heard for a while; what happened meanwhile has been
-    /// asked for since.
+    /// A stream was not heard for a while.
     Gap(Gap),
 }
 
-/// A time without the broker.
+/// What the broker's news come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Orders, executions, the account and the quotes: nothing was heard. What happened meanwhile
+    /// has been asked for since.
+    All,
+    /// Quotes alone; those of that time are lost.
+    Quotes,
+}
+
+/// A time in which a stream was not heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
+    pub stream: Stream,
     pub from: Timestamp,
     pub until: Timestamp,
     pub reason: String,

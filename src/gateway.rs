@@ -57,6 +57,7 @@ mod unasked;
 mod bar_sizes;
 mod calculations;
 mod data;
+mod day_so_far;
 mod entitlement;
 mod five_seconds;
 mod generic_ticks;
@@ -64,6 +65,7 @@ mod growing;
 mod history;
 mod history_pacing;
 mod intraday;
+mod lines;
 mod seen;
 mod ticks;
 

@@ -13,6 +13,7 @@ mod book;
 mod catching_up;
 mod codes;
 mod contracts;
+mod interruptions;
 mod link;
 mod looking_up;
 mod mirror;

@@ -5,7 +5,7 @@
 //! expiry, which IB's own way with it is an assumption. Rates and dividends are the published ones.
 
 use crate::exchange::MarketSource;
-use crate::market::{ExerciseStyle, Instrument, OptionContract, OptionRight, Timestamp};
+use crate::market::{ExerciseStyle, Instrument, OptionContract, OptionRight, Price, Timestamp};
 use crate::pricing::{
     Black76, Black76Quote, Bsm, BsmQuote, Right, Valuation, american, black76, bsm,
     invert_american, invert_black76, invert_bsm,
@@ -53,6 +53,32 @@ impl House {
             }
             Err((code, said)) => self.error(seat, (req_id, code), &said),
         }
+    }
+
+    /// What a price of an option implies at an instant and a price of its underlying. `None` for
+    /// anything else, and for options on the VIX, whose forward this market does not quote.
+    pub(super) fn implied_by(
+        &self,
+        instrument: &Instrument,
+        (price, underlying): (Option<Price>, Option<f64>),
+        at: Timestamp,
+    ) -> Option<Computation> {
+        let Instrument::Option(option) = instrument else { return None };
+        let terms = terms(self.exchange.source(), (option, underlying?), at)?;
+        let price = price?.to_f64();
+        if terms.is_on_a_forward() {
+            return None;
+        }
+        let nothing = Computation { price: Some(price), underlying, ..Computation::default() };
+        // A price below what exercise brings has no volatility, which IB tells as such.
+        Some(terms.invert(price).map_or(nothing, |(vol, value)| Computation {
+            implied_vol: Some(vol),
+            delta: Some(value.delta),
+            gamma: Some(value.gamma),
+            vega: Some(value.vega),
+            theta: Some(value.theta),
+            ..nothing
+        }))
     }
 
     fn calculated(&self, known: Known, wanted: &Calculation) -> Result<Computation, (i32, String)> {

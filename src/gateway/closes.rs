@@ -84,6 +84,7 @@ impl House {
         self.closed = closed;
         if let Some(day) = closed {
             self.note(day);
+            self.forget();
             self.keep();
         }
     }

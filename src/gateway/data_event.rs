@@ -11,6 +11,11 @@ pub enum DataEvent {
         field: i32,
         value: f64,
     },
+    TickString {
+        req_id: i32,
+        field: i32,
+        value: String,
+    },
     RealTimeBar {
         req_id: i32,
         bar: FiveSeconds,

@@ -25,8 +25,8 @@ const GROUPS: [(&str, Group); 4] = [
     ("futures", Group::Futures),
 ];
 
-/// How much of a group is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How much of a group is seen, the most of it first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Entitlement {
     #[default]
     Live,

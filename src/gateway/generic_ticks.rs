@@ -1,15 +1,15 @@
 //! Generic ticks: what a client may ask for beside the quotes, and what the market knows of it.
 //!
 //! Told are, of an option, its open interest (101); of anything its mark (221, 232); of an ETF or
-//! index the volatility of its last 30 sessions (104), the 30-day implied one at its last close
+//! index the volume of the options on it (100), the volatility of its last 30 sessions (104), the 30-day implied one at its last close
 //! (106) and the extremes and the average volume of past weeks (165). The other numbers that IB
 //! knows are taken and bring nothing: this market has no such values.
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use crate::exchange::DailyBar;
-use crate::market::{Instrument, Price, SecurityKind};
+use crate::exchange::{DailyBar, MarketSource};
+use crate::market::{Instrument, OptionRight, Price};
 
 use super::data_event::DataEvent;
 use super::event::Event;
@@ -80,7 +80,7 @@ pub(super) struct Generic {
 
 impl Generic {
     /// From `100,101,106`; the error is IB's text.
-    pub fn parse(list: &str, kind: SecurityKind) -> Result<Self, String> {
+    pub fn parse(list: &str, kind: &str) -> Result<Self, String> {
         let mut numbers = Vec::new();
         let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
         for part in parts {
@@ -110,19 +110,23 @@ impl Generic {
         self.has(221) || self.has(232)
     }
 
+    pub fn wants_option_volume(&self) -> bool {
+        self.has(100)
+    }
+
     fn has(&self, number: u32) -> bool {
         self.numbers.contains(&number)
     }
 }
 
-fn incorrect(part: &str, kind: SecurityKind) -> String {
+fn incorrect(part: &str, kind: &str) -> String {
     let legal: Vec<String> =
         KNOWN.iter().map(|(number, name)| format!("{number}({name})")).collect();
     let part: String = part.chars().take(40).collect();
     format!(
         "Error validating request.-'bW' : cause - Incorrect generic tick list of {part}.  Legal \
          ones for ({}) are: {}",
-        kind.as_str(),
+        kind,
         legal.join(",")
     )
 }
@@ -156,6 +160,25 @@ impl House {
         }
         events
     }
+}
+
+/// What of the options on an underlying has traded today: calls and puts. `None` where there are
+/// none, or nothing is known of any.
+pub(super) fn option_volume(source: &dyn MarketSource, of: &Instrument) -> Option<[i64; 2]> {
+    if !matches!(of, Instrument::Stock(_) | Instrument::Index(_)) {
+        return None;
+    }
+    let mut volumes = None;
+    for option in source.option_contracts(of.symbol()) {
+        let quote = source.option_quote(option.conid);
+        let Some(volume) = quote.and_then(|quote| quote.volume) else { continue };
+        let [calls, puts] = volumes.get_or_insert([0, 0]);
+        match option.right {
+            OptionRight::Call => *calls += volume,
+            OptionRight::Put => *puts += volume,
+        }
+    }
+    volumes
 }
 
 /// A fraction a year; none from too few sessions.
@@ -209,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_list_of_generic_ticks_is_taken_whole_or_refused_with_ibs_text() {
-        let parse = |list| Generic::parse(list, SecurityKind::Option);
+        let parse = |list| Generic::parse(list, "OPT");
         assert!(parse("").unwrap().is_empty());
         let generic = parse(" 101, 106,232,292:BRFG,mdoff,101").unwrap();
         assert!(generic.wants_open_interest() && generic.wants_mark());

@@ -6,7 +6,9 @@
 //! happens here is told and kept together with the exchange's own news.
 //!
 //! Assumptions about TWS: a parent must have filled completely, and one that ended with a part
-//! filled takes its children with it; a child's own life counts from the day on which it came.
+//! filled takes its children with it; a child's own life counts from the day on which it came. An
+//! immediate-or-cancel order is recalled as soon as the exchange has it, and may fill until that is
+//! there.
 
 use crate::exchange::{GROUP_FILLED, OnFill, OrderGroup, SESSION_ENDED, reduced};
 use crate::market::{Price, SecurityKind, Timestamp};
@@ -70,7 +72,9 @@ impl House {
         match order.stage {
             Stage::Filled | Stage::Cancelled | Stage::Inactive => Step::Waits,
             Stage::Pending | Stage::Submitted => {
-                let recalled = due && order.renews() && !order.course.cancelling;
+                let over = due && order.renews();
+                let tried = order.stage == Stage::Submitted && order.is_immediate();
+                let recalled = (over || tried) && !order.course.cancelling;
                 if recalled { Step::Recall } else { Step::Waits }
             }
             Stage::Held if due && order.renews() => Step::End(TIME_PASSED),

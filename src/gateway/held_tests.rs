@@ -151,6 +151,38 @@ fn stops_are_sent_when_their_price_comes() {
 }
 
 #[test]
+fn orders_if_touched_are_sent_when_the_market_comes_to_them() {
+    let mut desk = Desk::new();
+    let touched = |kind: &str, order: WireOrder| WireOrder { order_type: kind.to_owned(), ..order };
+    desk.place(1, touched("MIT", stop("BUY", 1, 636.0)));
+    let limited = WireOrder { limit: Some(650.0), ..stop("SELL", 1, 645.0) };
+    desk.place(2, touched("LIT", limited));
+    desk.minute(640.0);
+    assert_eq!(desk.stages(), [(1, "PreSubmitted"), (2, "PreSubmitted")]);
+    desk.minute(635.0);
+    desk.minute(635.0);
+    assert_eq!(desk.stages(), [(1, "Filled"), (2, "PreSubmitted")]);
+    desk.minute(646.0);
+    desk.minute(646.0);
+    assert_eq!(desk.stages(), [(1, "Filled"), (2, "Submitted")], "its limit is 650");
+    desk.minute(651.0);
+    assert_eq!(desk.stages(), [(1, "Filled"), (2, "Filled")]);
+}
+
+#[test]
+fn what_is_immediate_fills_as_the_exchange_has_it_or_is_cancelled() {
+    let mut desk = Desk::new();
+    let immediate = |order: WireOrder| WireOrder { time_in_force: "IOC".to_owned(), ..order };
+    desk.place(1, immediate(limit("BUY", 1, 645.0)));
+    desk.place(2, immediate(limit("BUY", 1, 600.0)));
+    for _ in 0..3 {
+        desk.minute(640.0);
+    }
+    assert_eq!(desk.stages(), [(1, "Filled"), (2, "Cancelled")]);
+    assert_eq!(desk.house.exchange.open_orders(), []);
+}
+
+#[test]
 fn a_trailing_stop_follows_and_a_limit_follows_it() {
     let mut desk = Desk::new();
     desk.place(1, WireOrder { aux: Some(2.0), ..order("SELL", 1, "TRAIL") });
@@ -291,7 +323,7 @@ fn what_is_wrong_with_an_order_has_its_own_code() {
         (-5, limit("BUY", 1, 641.0), 10_149),
         (1, limit("BUY", 1, 641.005), 110),
         (2, with("SOON"), 111),
-        (3, with("IOC"), 201),
+        (3, with("FOK"), 201),
         (4, with("OPG"), 201),
         (5, limit("HOLD", 1, 641.0), 321),
         (6, limit("BUY", 0, 641.0), 434),

@@ -278,7 +278,7 @@ const OPENS: NaiveTime = NaiveTime::from_hms_opt(9, 30, 0).expect("half past nin
 const EVENING: NaiveTime = NaiveTime::from_hms_opt(17, 30, 0).expect("half past five is a time");
 
 /// The day whose session holds an instant or comes next: a future's evening is the next day's.
-fn session_of(instrument: &Instrument, at: Timestamp) -> Option<NaiveDate> {
+pub(super) fn session_of(instrument: &Instrument, at: Timestamp) -> Option<NaiveDate> {
     let local = at.with_timezone(&chrono_tz::America::New_York);
     let day = local.date_naive();
     let is_evening = matches!(instrument, Instrument::Future(_)) && local.hour() >= 18;

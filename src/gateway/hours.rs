@@ -88,7 +88,7 @@ impl House {
 }
 
 /// Where a contract trades, and where when it is liquid.
-fn venues(instrument: &Instrument) -> (Venue, Venue) {
+pub(super) fn venues(instrument: &Instrument) -> (Venue, Venue) {
     match instrument {
         Instrument::Stock(_) => (Venue::Xnys, Venue::Xnys),
         Instrument::Index(_) => (Venue::CboeIndexOptions, Venue::CboeIndexOptions),

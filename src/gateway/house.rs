@@ -19,13 +19,14 @@ use super::feeds::Feeds;
 use super::held::OwnNews;
 use super::history_pacing::HistoryTraffic;
 use super::keeping::Keeper;
+use super::lines::Line;
 use super::news::Fill;
 use super::orders::Orders;
 use super::positions::Believed;
 use super::realised::Realised;
 use super::request::Request;
 use super::script::Happening;
-use super::ticks::{Line, LineWanted};
+use super::ticks::LineWanted;
 use super::traffic::{Access, CLIENTS_MAX, Offences, Rules, STRIKES, Traffic};
 use super::weather::Weather;
 

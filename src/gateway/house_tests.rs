@@ -124,6 +124,21 @@ fn is_near(told: Option<f64>, expected: f64) -> bool {
 }
 
 #[test]
+fn what_nobody_can_ask_for_any_more_is_forgotten_and_its_ids_are_not_given_again() {
+    let mut house = house();
+    let (seat, _inbox) = client(&mut house);
+    let option = call(&house);
+    buy(&mut house, seat, &option);
+    let next = house.orders.next_id(1);
+    house.advance_to(at("2026-03-04T22:00:00Z")).unwrap();
+    assert_eq!((house.orders.next_place(), house.fills.len()), (1, 1));
+    house.advance_to(at("2026-03-12T22:00:00Z")).unwrap();
+    assert_eq!((house.orders.next_place(), house.fills.len()), (0, 0));
+    assert_eq!(house.orders.next_id(1), next);
+    assert_eq!(house.exchange.positions().len(), 1, "what was bought is still held");
+}
+
+#[test]
 fn the_days_profit_counts_from_the_close_before_it_and_outlives_the_house() {
     let folder = tempfile::tempdir().unwrap();
     let keeper = Keeper::of(folder.path(), "this market").unwrap();

@@ -1,5 +1,5 @@
 //! What outlives the gateway, given a folder: positions, cash, orders, fills, and ids that never go
-//! back.
+//! back. Orders and fills are kept for as long as anybody may ask for them.
 //!
 //! Invariants: what a client has been told is in the file. The file is written whole or not at all,
 //! before the news goes out. One gateway keeps its state in a folder at a time.
@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::{ExchangeError, ExchangeState};
@@ -24,6 +25,9 @@ use super::realised::Realised;
 const FILE: &str = "gateway.json";
 /// What is locked while a gateway keeps its state there.
 const LOCK: &str = "gateway.lock";
+
+/// IB tells executions of a week, and the orders that a day has ended.
+const KEPT: TimeDelta = TimeDelta::days(8);
 
 /// Everything that is kept. `market` is the owner's mark of the market that this account trades:
 /// another one would give its positions other prices.
@@ -133,6 +137,18 @@ impl House {
         self.closed = self.exchange.closed_session();
         self.closes = std::mem::take(&mut self.closes).still_good(self.closed);
         Ok(())
+    }
+
+    /// Forgets orders that have ended and fills once nobody can ask for them any more, so that what
+    /// is written with each change stays short. Ids that were given stay given.
+    pub(super) fn forget(&mut self) {
+        // News are told by the places of their orders.
+        if !self.own_news.told.is_empty() {
+            return;
+        }
+        let by = self.now() - KEPT;
+        self.orders = self.orders.without_ended(by);
+        self.fills.retain(|fill| fill.at > by);
     }
 
     /// Writes what is about to be told. A house that cannot keep its state takes no orders.

@@ -121,6 +121,11 @@ impl ClientOrder {
         matches!(self.order.time_in_force.as_str(), "GTC" | "GTD")
     }
 
+    /// Whether what does not fill at once is to be taken back.
+    pub fn is_immediate(&self) -> bool {
+        self.order.time_in_force == "IOC"
+    }
+
     /// Whether it waits for its parent.
     pub fn is_bound(&self) -> bool {
         self.stage == Stage::Held && self.order.parent_id != 0 && !self.course.freed
@@ -164,7 +169,7 @@ impl ClientOrder {
     }
 }
 
-/// Every order since the gateway began, in the order of their coming.
+/// Every order of the last days, in the order of their coming.
 #[derive(Debug, Default)]
 pub struct Orders {
     all: Vec<ClientOrder>,
@@ -207,6 +212,14 @@ impl Orders {
             orders.add(order);
         }
         orders
+    }
+
+    /// Without what had ended at an instant, except by hand: those ids count down from what is there.
+    #[must_use]
+    pub fn without_ended(&self, by: crate::market::Timestamp) -> Self {
+        let mut kept = self.kept();
+        kept.all.retain(|order| order.is_by_hand() || order.ended_at.is_none_or(|at| at > by));
+        Self::of_kept(kept)
     }
 
     pub fn next_id(&self, client_id: i32) -> i32 {
@@ -425,21 +438,21 @@ fn check_bounds(order: &WireOrder, quantity: i64) -> Result<(), Reject> {
 /// before its stop is reached.
 pub fn order_type_of(order: &WireOrder, sign: i64) -> Result<OrderType, Reject> {
     match (order.order_type.as_str(), order.limit) {
-        ("MKT" | "STP" | "TRAIL", _) => Ok(OrderType::Market),
-        ("LMT" | "STP LMT" | "TRAIL LIMIT", Some(limit)) => {
+        ("MKT" | "STP" | "TRAIL" | "MIT", _) => Ok(OrderType::Market),
+        ("LMT" | "STP LMT" | "TRAIL LIMIT" | "LIT", Some(limit)) => {
             match Price::from_f64(limit * sign as f64) {
                 Some(limit) => Ok(OrderType::Limit(limit)),
                 None => refuse(321, format!("Error validating request: limit price {limit}")),
             }
         }
-        ("LMT" | "STP LMT" | "TRAIL LIMIT", None) => {
+        ("LMT" | "STP LMT" | "TRAIL LIMIT" | "LIT", None) => {
             refuse(321, "Error validating request: a limit order needs a price")
         }
         (other, _) => refuse(387, format!("Unsupported order type for this exchange: {other}")),
     }
 }
 
-fn legs_of(
+pub(super) fn legs_of(
     source: &dyn MarketSource,
     contract: &WireContract,
     sign: i64,

@@ -1,7 +1,8 @@
 //! The values of a market data line: read off the market, live or as they were, and told as ticks.
 //!
 //! Delayed values are those of a quarter of an hour ago where the market remembers them. Where it
-//! does not (a recorded market), delayed lines bring nothing.
+//! does not (a recorded market), delayed lines bring nothing. This market knows no single trades:
+//! a last price has no size, and its time is when it was first quoted.
 
 use chrono::{Days, NaiveDate, TimeDelta};
 use rust_decimal::Decimal;
@@ -9,6 +10,8 @@ use rust_decimal::Decimal;
 use crate::exchange::{MarketSource, PastQuote, PastSpan};
 use crate::market::{ConId, Instrument, OptionRight, Price, Timestamp, VendorGreeks};
 
+use super::data_event::DataEvent;
+use super::day_so_far::DaySoFar;
 use super::entitlement::Shown;
 use super::event::{Computation, Event};
 use super::listing::underlying;
@@ -37,9 +40,34 @@ pub(super) struct Seen {
     /// The official mark of the session before this one; of an option it is not told.
     pub close: Option<Price>,
     pub model: Option<Computation>,
+    /// What the bid, the ask and the last price of an option imply.
+    pub implied: [Option<Computation>; 3],
+    pub day: Option<DaySoFar>,
+    /// When the last price was first quoted.
+    pub last_at: Option<Timestamp>,
+    pub halted: Option<Halted>,
     pub open_interest: Option<i64>,
+    /// Of all calls and of all puts on it.
+    pub option_volume: Option<[i64; 2]>,
     /// The middle of both sides, or the last price of what has none.
     pub mark: Option<Price>,
+}
+
+/// Whether trading is halted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Halted {
+    No,
+    /// For all, as the halt of an underlying halts its options too.
+    Generally,
+}
+
+impl Halted {
+    fn value(self) -> f64 {
+        match self {
+            Self::No => 0.0,
+            Self::Generally => 1.0,
+        }
+    }
 }
 
 /// Tick types (TWS API reference).
@@ -52,10 +80,31 @@ struct Fields {
     volume: i32,
     close: i32,
     model: i32,
+    /// Of bid, ask and last.
+    implied: [i32; 3],
+    high: i32,
+    low: i32,
+    open: i32,
+    last_at: i32,
+    halted: i32,
 }
 
-const LIVE: Fields =
-    Fields { bid: 1, ask: 2, last: 4, bid_size: 0, ask_size: 3, volume: 8, close: 9, model: 13 };
+const LIVE: Fields = Fields {
+    bid: 1,
+    ask: 2,
+    last: 4,
+    bid_size: 0,
+    ask_size: 3,
+    volume: 8,
+    close: 9,
+    model: 13,
+    implied: [10, 11, 12],
+    high: 6,
+    low: 7,
+    open: 14,
+    last_at: 45,
+    halted: 49,
+};
 const DELAYED: Fields = Fields {
     bid: 66,
     ask: 67,
@@ -65,10 +114,18 @@ const DELAYED: Fields = Fields {
     volume: 74,
     close: 75,
     model: 83,
+    implied: [80, 81, 82],
+    high: 72,
+    low: 73,
+    open: 76,
+    last_at: 88,
+    halted: 90,
 };
 const MARK: i32 = 37;
 const CALL_OPEN_INTEREST: i32 = 27;
 const PUT_OPEN_INTEREST: i32 = 28;
+/// Of calls and of puts.
+const OPTION_VOLUME: [i32; 2] = [29, 30];
 
 impl Seen {
     /// What stands now.
@@ -111,7 +168,10 @@ impl Seen {
                 })
             }
         };
-        seen.unwrap_or_default().marked(instrument)
+        let halted =
+            if source.is_halted(instrument.symbol()) { Halted::Generally } else { Halted::No };
+        let seen = Self { halted: Some(halted), ..seen.unwrap_or_default() };
+        seen.stamped(source.quote_received_at(conid)).marked(instrument)
     }
 
     /// What stood then.
@@ -147,7 +207,41 @@ impl Seen {
             model,
             ..Self::default()
         };
-        seen.marked(instrument)
+        seen.stamped(Some(quote.at)).marked(instrument)
+    }
+
+    /// Of a combo that is bought, its legs with their ratios: what is bought costs the ask, what is
+    /// sold brings the bid. It has neither a last price nor volume nor values of a model.
+    pub fn of_combo(legs: &[(Self, i64)]) -> Self {
+        type Value<T> = fn(&Seen) -> Option<T>;
+        let net = |bought: Value<Price>, sold: Value<Price>| -> Option<Price> {
+            let one = |(leg, ratio): &(Self, i64)| {
+                let side = if *ratio > 0 { bought } else { sold };
+                side(leg).map(|price| price.times(*ratio))
+            };
+            legs.iter().map(one).sum()
+        };
+        let scarcest = |bought: Value<i64>, sold: Value<i64>| -> Option<i64> {
+            let one = |(leg, ratio): &(Self, i64)| {
+                let side = if *ratio > 0 { bought } else { sold };
+                side(leg)?.checked_div(ratio.abs())
+            };
+            legs.iter().map(one).collect::<Option<Vec<i64>>>()?.into_iter().min()
+        };
+        let (bid, ask) = (net(|leg| leg.bid, |leg| leg.ask), net(|leg| leg.ask, |leg| leg.bid));
+        Self {
+            bid,
+            ask,
+            bid_size: scarcest(|leg| leg.bid_size, |leg| leg.ask_size),
+            ask_size: scarcest(|leg| leg.ask_size, |leg| leg.bid_size),
+            mark: middle(bid, ask),
+            halted: legs.iter().filter_map(|(leg, _)| leg.halted).max(),
+            ..Self::default()
+        }
+    }
+
+    fn stamped(self, at: Option<Timestamp>) -> Self {
+        Self { last_at: at.filter(|_| self.last.is_some()), ..self }
     }
 
     fn marked(self, instrument: &Instrument) -> Self {
@@ -160,7 +254,7 @@ impl Seen {
     }
 
     /// The ticks that lead from what was said to this. No quote is a price of -1 with size 0.
-    pub fn since(&self, said: &Self, of: (i32, Shown, &Instrument)) -> Vec<Event> {
+    pub fn since(&self, said: &Self, of: (i32, Shown, Option<&Instrument>)) -> Vec<Event> {
         let (req_id, shown, instrument) = of;
         let fields = if shown.is_delayed() { DELAYED } else { LIVE };
         let mut events = Vec::new();
@@ -180,6 +274,12 @@ impl Seen {
         if self.mark.is_some() {
             price(MARK, said.mark, self.mark, None);
         }
+        if let Some(day) = self.day {
+            let said = said.day;
+            price(fields.open, said.map(|day| day.open), Some(day.open), None);
+            price(fields.high, said.map(|day| day.high), Some(day.high), None);
+            price(fields.low, said.map(|day| day.low), Some(day.low), None);
+        }
         let mut size = |field: i32, said: Option<i64>, now: Option<i64>| {
             if let Some(size) = now.filter(|_| said != now) {
                 events.push(Event::TickSize { req_id, field, size: size.into() });
@@ -188,10 +288,36 @@ impl Seen {
         size(fields.bid_size, said.bid_size, self.bid_size);
         size(fields.ask_size, said.ask_size, self.ask_size);
         size(fields.volume, said.volume, self.volume);
-        size(open_interest_field(instrument), said.open_interest, self.open_interest);
-        if let Some(values) = self.model.filter(|_| said.model != self.model) {
-            events.push(Event::TickOptionComputation { req_id, field: fields.model, values });
+        if let Some(field) = instrument.map(open_interest_field) {
+            size(field, said.open_interest, self.open_interest);
         }
+        for (place, field) in OPTION_VOLUME.into_iter().enumerate() {
+            let of = |seen: &Self| seen.option_volume.and_then(|both| both.get(place).copied());
+            size(field, of(said), of(self));
+        }
+        if let Some(at) = self.last_at.filter(|_| said.last != self.last) {
+            let value = at.timestamp().to_string();
+            events.push(Event::Data(DataEvent::TickString {
+                req_id,
+                field: fields.last_at,
+                value,
+            }));
+        }
+        if let Some(halted) = self.halted.filter(|_| said.halted != self.halted) {
+            let (field, value) = (fields.halted, halted.value());
+            events.push(Event::Data(DataEvent::TickGeneric { req_id, field, value }));
+        }
+        let mut computed = |field: i32, said: Option<Computation>, now: Option<Computation>| {
+            if let Some(values) = now.filter(|_| said != now) {
+                events.push(Event::TickOptionComputation { req_id, field, values });
+            }
+        };
+        for (field, (said, now)) in
+            fields.implied.into_iter().zip(said.implied.into_iter().zip(self.implied))
+        {
+            computed(field, said, now);
+        }
+        computed(fields.model, said.model, self.model);
         events
     }
 }

@@ -1,5 +1,5 @@
-//! Stop orders: at which price of the market one becomes an order of the exchange, and how a
-//! trailing one follows.
+//! Stop orders and orders if touched: at which price of the market one becomes an order of the
+//! exchange, and how a trailing one follows.
 //!
 //! Prices are those of the instrument, whichever side the client is on. Pure: what is quoted is
 //! handed in.
@@ -8,6 +8,8 @@
 //! (TWS API reference, trigger methods). Two things are assumptions: that one quote is enough where
 //! IB asks for two in a row, and that bid and ask stand in where a market has no last price. A
 //! buyer's stop looks at the bid, a seller's at the ask, and a trailing one follows the same price.
+//! What is to be touched lies on the better side of the market: a buyer's looks at the ask, a
+//! seller's at the bid.
 
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
@@ -37,13 +39,25 @@ pub enum Trail {
     Percent(Decimal),
 }
 
-/// A stop that has not been reached.
+/// From which side a price is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Side {
+    /// The market gets worse for the client: a stop.
+    #[default]
+    Worse,
+    /// It gets better: an order if touched.
+    Better,
+}
+
+/// A stop, or a price to be touched, that has not been reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// Of a trailing stop unknown until something is quoted.
     pub at: Option<Price>,
     pub trail: Option<Trail>,
     pub method: Method,
+    #[serde(default)]
+    pub side: Side,
 }
 
 /// What a look at the market has brought.
@@ -56,22 +70,29 @@ pub enum Look {
 impl Stop {
     /// The stop of an order; `None` for an order that has none.
     pub fn of(order: &WireOrder, kind: SecurityKind) -> Result<Option<Self>, Reject> {
-        let trail = match order.order_type.as_str() {
-            "STP" | "STP LMT" => None,
-            "TRAIL" | "TRAIL LIMIT" => Some(trail_of(order)?),
+        let (trail, side) = match order.order_type.as_str() {
+            "STP" | "STP LMT" => (None, Side::Worse),
+            "TRAIL" | "TRAIL LIMIT" => (Some(trail_of(order)?), Side::Worse),
+            "MIT" | "LIT" => (None, Side::Better),
             _ => return Ok(None),
         };
         let at = if trail.is_some() { order.trail_stop } else { order.aux };
-        let at = at.map(|at| positive(at, "stop price")).transpose()?;
+        let at = at.map(|at| positive(at, "trigger price")).transpose()?;
         if at.is_none() && trail.is_none() {
-            return refuse(321, "Error validating request: a stop order needs a stop price");
+            let said = format!("a {} order needs a trigger price", order.order_type);
+            return refuse(321, format!("Error validating request: {said}"));
         }
-        Ok(Some(Self { at, trail, method: method_of(order.trigger_method, kind)? }))
+        Ok(Some(Self { at, trail, method: method_of(order.trigger_method, kind)?, side }))
     }
 
     /// Looks at what is quoted: follows where it trails, and says whether it is reached. `sign` is
     /// 1 for a buyer, -1 for a seller.
     pub fn look(&mut self, quoted: &Quoted, sign: i64) -> Look {
+        // Where it is reached from: above for a buyer's stop and what a seller wants touched.
+        let sign = match self.side {
+            Side::Worse => sign,
+            Side::Better => -sign,
+        };
         let seen = self.seen(quoted, sign);
         let Some(follow) = seen.first().copied() else { return Look::Waits };
         if let Some(trail) = self.trail {
@@ -207,6 +228,19 @@ mod tests {
             let order = WireOrder { trigger_method: method, ..order.clone() };
             let mut stop = Stop::of(&order, SecurityKind::Stock).unwrap().unwrap();
             assert_eq!(stop.look(&last, 1), expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn an_order_if_touched_is_reached_from_the_better_side() {
+        for kind in ["MIT", "LIT"] {
+            let order = WireOrder { aux: Some(10.0), ..order(kind) };
+            let mut touch = Stop::of(&order, SecurityKind::Option).unwrap().unwrap();
+            assert_eq!(touch.look(&quoted(9.8, 10.1), 1), Look::Waits, "a buyer waits for the ask");
+            assert_eq!(touch.look(&quoted(9.7, 10.0), 1), Look::Reached);
+            assert_eq!(touch.look(&quoted(9.9, 10.3), -1), Look::Waits, "a seller for the bid");
+            assert_eq!(touch.look(&quoted(10.0, 10.3), -1), Look::Reached);
+            assert_eq!(touch.look(&Quoted::default(), 1), Look::Waits);
         }
     }
 

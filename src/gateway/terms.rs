@@ -59,6 +59,8 @@ impl Course {
 pub enum Life {
     Day,
     UntilCancelled,
+    /// What does not fill as soon as the exchange has it is taken back.
+    AtOnce,
     Until(Timestamp),
 }
 
@@ -68,6 +70,7 @@ impl Life {
         match order.time_in_force.as_str() {
             "" | "DAY" => Ok(Self::Day),
             "GTC" => Ok(Self::UntilCancelled),
+            "IOC" => Ok(Self::AtOnce),
             "GTD" => match till(&order.good_till) {
                 Some(until) if until > now => Ok(Self::Until(until)),
                 Some(_) => {
@@ -79,7 +82,7 @@ impl Life {
                     format!("Error validating request: `{}` is no good-till date", order.good_till),
                 ),
             },
-            known @ ("IOC" | "FOK" | "OPG" | "DTC" | "AUC") => refuse(
+            known @ ("FOK" | "OPG" | "DTC" | "AUC") => refuse(
                 201,
                 format!("Order rejected - reason:time in force {known} is not simulated"),
             ),
@@ -92,6 +95,7 @@ impl Life {
         match self {
             Self::Day => "DAY",
             Self::UntilCancelled => "GTC",
+            Self::AtOnce => "IOC",
             Self::Until(_) => "GTD",
         }
     }
@@ -99,7 +103,7 @@ impl Life {
     /// The instant of its end, where its session closes at `close`.
     pub fn ends_at(self, close: Option<Timestamp>) -> Option<Timestamp> {
         match self {
-            Self::Day => close,
+            Self::Day | Self::AtOnce => close,
             Self::UntilCancelled => None,
             Self::Until(until) => Some(until),
         }
@@ -206,11 +210,12 @@ mod tests {
         let life = |tif, till| Life::of(&order(tif, till), monday());
         assert_eq!(life("", ""), Ok(Life::Day));
         assert_eq!(life("GTC", ""), Ok(Life::UntilCancelled));
+        assert_eq!(life("IOC", ""), Ok(Life::AtOnce));
         assert!(matches!(life("GTD", "20260304 15:00:00"), Ok(Life::Until(_))));
         let code = |tif, till| life(tif, till).unwrap_err().code;
         assert_eq!(code("GTD", ""), 321);
         assert_eq!(code("GTD", "20260227"), 201);
-        for tif in ["IOC", "FOK", "OPG"] {
+        for tif in ["FOK", "OPG"] {
             assert_eq!(code(tif, ""), 201, "{tif}");
         }
         assert_eq!(code("SOON", ""), 111);

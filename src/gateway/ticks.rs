@@ -1,42 +1,22 @@
 //! Market data lines: what is asked for, the first ticks, and whatever changed since.
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::TimeDelta;
+use rust_decimal::Decimal;
 
-use crate::market::{Instrument, Timestamp};
+use crate::market::Instrument;
+use crate::structures::OrderLeg;
 
-use super::entitlement::{Entitlement, Given, Market, Said, Shown, given, partly};
+use super::entitlement::{Entitlement, Given, Said, given, partly};
 use super::event::Event;
 use super::faults::Fault;
 use super::generic_ticks::Generic;
 use super::house::{COMPETING, House, SeatId};
+use super::lines::{Line, LookedUp, Subject};
 use super::listing::{details, find, underlying};
+use super::orders::legs_of;
 use super::request::MarketDataKind;
-use super::seen::{DELAY, Seen, close_before};
+use super::seen::Seen;
 use super::words::WireContract;
-
-/// Delayed values are read again so often: the market's grid is no finer.
-const DELAYED_EVERY: TimeDelta = TimeDelta::seconds(10);
-
-/// One subscription: what it is of, and what was said last.
-pub(super) struct Line {
-    instrument: Instrument,
-    said: Seen,
-    /// When its first ticks are told.
-    from: Timestamp,
-    /// When a snapshot ends.
-    until: Option<Timestamp>,
-    is_told: bool,
-    shown: Shown,
-    /// Whether the last values of a closed market are wanted.
-    wants_frozen: bool,
-    /// Whether the values of an option's model are seen.
-    has_model: bool,
-    generic: Generic,
-    /// When delayed values were read last.
-    read_at: Option<Timestamp>,
-    /// The day of which the close before was looked up.
-    close_on: Option<NaiveDate>,
-}
 
 /// What a client wants a line of.
 pub(super) struct LineWanted<'a> {
@@ -60,19 +40,21 @@ impl House {
         req_id: i32,
         wanted: &LineWanted<'_>,
     ) -> Result<(Line, Vec<Said>), (i32, String)> {
-        let instrument = self.quoted(wanted.contract)?;
+        let subject = self.subject(wanted.contract)?;
         let invalid =
             |cause: &str| (321, format!("Error validating request.-'bW' : cause - {cause}"));
         let generic =
-            Generic::parse(wanted.generic_ticks, instrument.kind()).map_err(|said| (321, said))?;
+            Generic::parse(wanted.generic_ticks, subject.kind()).map_err(|said| (321, said))?;
         if wanted.kind == MarketDataKind::Snapshot && !generic.is_empty() {
             let said = "Snapshot market data subscription is not applicable to generic ticks";
             return Err(invalid(said));
         }
         self.room_for_a_line(seat, req_id)?;
         let data_type = self.seats.get(&seat).map_or(1, |seat| seat.data_type);
-        let answer =
-            given(self.rules.entitled.of(&instrument), data_type, self.market_of(&instrument));
+        let legs = subject.legs();
+        let entitled = legs.iter().map(|leg| self.rules.entitled.of(leg)).max();
+        let entitled = entitled.unwrap_or(Entitlement::None);
+        let answer = given(entitled, data_type, self.market_of(&subject));
         let mut notices = Vec::new();
         let shown = match answer {
             Given::Shown(shown) => shown,
@@ -82,18 +64,26 @@ impl House {
             }
             Given::Refused((code, said)) => return Err((code, said.to_owned())),
         };
-        let under = self.underlying_seen(&instrument);
-        let has_model = shown.is_delayed() || under == Entitlement::Live;
-        if !has_model {
+        let under = subject.one().map(|instrument| self.underlying_seen(instrument));
+        let has_model = under.is_some_and(|under| shown.is_delayed() || under == Entitlement::Live);
+        if let Some(under) = under.filter(|_| !has_model) {
             notices.extend(partly(under));
         }
-        let (now, delay) = (self.now(), self.first_after(&instrument, req_id));
+        let (now, delay) = (
+            self.now(),
+            subject
+                .legs()
+                .iter()
+                .map(|leg| self.first_after(leg, req_id))
+                .max()
+                .unwrap_or_default(),
+        );
         let until = match wanted.kind {
             MarketDataKind::Stream => None,
             MarketDataKind::Snapshot => Some(now + self.rules.snapshot_end.max(delay)),
         };
         let line = Line {
-            instrument,
+            subject,
             said: Seen::default(),
             from: now + delay,
             until,
@@ -102,26 +92,40 @@ impl House {
             wants_frozen: data_type == 2 || data_type == 4,
             has_model,
             generic,
-            read_at: None,
-            close_on: None,
+            looked: LookedUp::default(),
         };
         Ok((line, notices))
     }
 
-    /// The one contract that a description fits, while its data can be had.
-    pub(super) fn quoted(&self, wanted: &WireContract) -> Result<Instrument, (i32, String)> {
+    /// The one contract or the combo that a description fits, while its data can be had.
+    fn subject(&self, wanted: &WireContract) -> Result<Subject, (i32, String)> {
+        if wanted.security_type != "BAG" {
+            return self.quoted(wanted).map(Subject::One);
+        }
+        self.not_taken()?;
+        let source = self.exchange.source();
+        let legs = legs_of(source, wanted, 1).map_err(|refused| (refused.code, refused.reason))?;
+        let leg = |leg: &OrderLeg| source.contract(leg.conid).map(|found| (found, leg.ratio));
+        legs.iter().map(leg).collect::<Option<_>>().map(Subject::Combo).ok_or_else(no_definition)
+    }
+
+    fn not_taken(&self) -> Result<(), (i32, String)> {
         if self.faults.contains(&Fault::CompetingSession) {
             return Err((COMPETING.0, COMPETING.1.to_owned()));
         }
+        Ok(())
+    }
+
+    /// The one contract that a description fits, while its data can be had.
+    pub(super) fn quoted(&self, wanted: &WireContract) -> Result<Instrument, (i32, String)> {
+        self.not_taken()?;
         self.one_contract(wanted)
     }
 
     /// The one contract that a description fits.
     pub(super) fn one_contract(&self, wanted: &WireContract) -> Result<Instrument, (i32, String)> {
         let found = <[Instrument; 1]>::try_from(find(self.exchange.source(), wanted));
-        let [instrument] = found.map_err(|_| {
-            (200, "No security definition has been found for the request".to_owned())
-        })?;
+        let [instrument] = found.map_err(|_| no_definition())?;
         Ok(instrument)
     }
 
@@ -153,11 +157,6 @@ impl House {
         }
     }
 
-    fn market_of(&self, instrument: &Instrument) -> Market {
-        let is_open = self.exchange.source().is_open(instrument.conid());
-        if is_open { Market::Open } else { Market::Closed }
-    }
-
     /// How long the first ticks of a request take.
     fn first_after(&self, instrument: &Instrument, req_id: i32) -> TimeDelta {
         let key = ((instrument.conid().0 as u64) << 32) ^ req_id as u64;
@@ -168,11 +167,13 @@ impl House {
         for (code, said) in notices {
             self.error(seat, (req_id, code), said);
         }
-        let min_tick = details(self.exchange.source(), &line.instrument).min_tick;
+        let min_tick = self.min_tick(&line.subject);
         self.send(seat, Event::TickRequestParameters { req_id, min_tick });
         self.send(seat, Event::MarketDataType { req_id, kind: line.shown.number() });
-        for event in self.standing_ticks(req_id, &line.instrument, &line.generic) {
-            self.send(seat, event);
+        if let Subject::One(instrument) = &line.subject {
+            for event in self.standing_ticks(req_id, instrument, &line.generic) {
+                self.send(seat, event);
+            }
         }
         let is_due = line.from <= self.now();
         if let Some(seat) = self.seats.get_mut(&seat) {
@@ -181,6 +182,16 @@ impl House {
         if is_due {
             self.tell(seat, req_id);
         }
+    }
+
+    /// A combo is priced in the smallest step of its legs.
+    fn min_tick(&self, subject: &Subject) -> String {
+        let source = self.exchange.source();
+        let legs = subject.legs().into_iter();
+        let least = legs
+            .map(|leg| details(source, leg).min_tick)
+            .min_by_key(|tick| tick.parse::<Decimal>().unwrap_or(Decimal::MAX));
+        least.unwrap_or_default()
     }
 
     /// What has changed of one line. A snapshot is told once, and ends in its time.
@@ -198,55 +209,6 @@ impl House {
         } else if let Some(seat) = self.seats.get_mut(&seat) {
             seat.lines.insert(req_id, line);
         }
-    }
-
-    /// Brings a line up to date: the ticks for it.
-    fn read(&self, req_id: i32, line: &mut Line) -> Vec<Event> {
-        let (source, now) = (self.exchange.source(), self.now());
-        let is_first = !line.is_told;
-        let mut events = Vec::new();
-        let is_closed = self.market_of(&line.instrument) == Market::Closed;
-        let frozen = line.wants_frozen && is_closed;
-        let shown = match (line.shown.is_delayed(), frozen) {
-            (false, false) => Shown::Live,
-            (false, true) => Shown::Frozen,
-            (true, false) => Shown::Delayed,
-            (true, true) => Shown::DelayedFrozen,
-        };
-        let is_changed = shown != line.shown;
-        if is_changed {
-            line.shown = shown;
-            events.push(Event::MarketDataType { req_id, kind: shown.number() });
-        }
-        line.is_told = true;
-        let seen = match shown {
-            Shown::Live => Seen::live(source, &line.instrument),
-            Shown::Delayed => {
-                if line.read_at.is_some_and(|at| now - at < DELAYED_EVERY) && !is_changed {
-                    return events;
-                }
-                line.read_at = Some(now);
-                Seen::at(source, &line.instrument, now - DELAY)
-            }
-            // They stand until the market opens.
-            Shown::Frozen | Shown::DelayedFrozen if !is_first && !is_changed => return events,
-            Shown::Frozen => Seen::frozen(source, &line.instrument, now),
-            Shown::DelayedFrozen => Seen::frozen(source, &line.instrument, now - DELAY),
-        };
-        let today = self.today();
-        let is_known = line.close_on.replace(today) == Some(today);
-        let close =
-            if is_known { line.said.close } else { close_before(source, &line.instrument, today) };
-        let seen = Seen {
-            close,
-            model: seen.model.filter(|_| line.has_model),
-            open_interest: seen.open_interest.filter(|_| line.generic.wants_open_interest()),
-            mark: seen.mark.filter(|_| line.generic.wants_mark()),
-            ..seen
-        };
-        events.extend(seen.since(&line.said, (req_id, shown, &line.instrument)));
-        line.said = seen;
-        events
     }
 
     /// What has changed of every line since it was last told.
@@ -267,4 +229,8 @@ impl House {
         self.tell_five_seconds();
         self.tell_growing();
     }
+}
+
+fn no_definition() -> (i32, String) {
+    (200, "No security definition has been found for the request".to_owned())
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 use super::JournalError;
 
 /// The schema that this program writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 create table change_number (last integer not null);
@@ -183,15 +183,20 @@ create table confirmed_cash (
 /// What version 4 added: an execution as JSON, null where an older program counted it.
 const TOLD: &str = "alter table executions add column told text;";
 
+/// What version 5 added: the few orders that live are looked for among all that ever were, at every
+/// beat.
+const BY_STATE: &str = "create index orders_by_state on orders (state);";
+
 /// Makes the tables in a new file and brings those of an older one up to date; refuses a file of
 /// any other schema.
 pub fn prepare(connection: &Connection) -> Result<(), JournalError> {
     connection.pragma_update(None, "foreign_keys", "on")?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let missing = match found {
-        0 => [TABLES, CONFIRMED_CASH, TOLD].concat(),
-        2 => [CONFIRMED_CASH, TOLD].concat(),
-        3 => TOLD.to_owned(),
+        0 => [TABLES, CONFIRMED_CASH, TOLD, BY_STATE].concat(),
+        2 => [CONFIRMED_CASH, TOLD, BY_STATE].concat(),
+        3 => [TOLD, BY_STATE].concat(),
+        4 => BY_STATE.to_owned(),
         VERSION => return Ok(()),
         other => return Err(JournalError::OtherSchema { found: other, known: VERSION }),
     };

@@ -27,8 +27,9 @@ pub struct GateInputs<'a> {
     pub market: &'a MarketView,
     pub book: &'a Book,
     pub grid: &'a ScenarioGrid,
-    /// The broker's answer for this very order. `None` is unevaluable where it is needed.
-    pub what_if: Option<&'a WhatIf>,
+    /// The broker's answer for this very order, or why there is none, which is unevaluable where it
+    /// is needed.
+    pub what_if: Result<&'a WhatIf, &'a str>,
     pub activity: &'a Activity,
     /// Vega of the order's cluster (`vega`), USD a volatility point, long positive.
     pub cluster_vega: Option<f64>,

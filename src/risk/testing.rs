@@ -86,7 +86,7 @@ pub struct Desk {
     pub market: MarketView,
     pub book: Book,
     pub grid: ScenarioGrid,
-    pub what_if: Option<WhatIf>,
+    pub what_if: Result<WhatIf, String>,
     pub activity: Activity,
     pub required: Vec<RequiredInput>,
     pub session: SessionView,
@@ -117,7 +117,7 @@ impl Desk {
             market: market_for(instruments),
             book: Book::default(),
             grid,
-            what_if: Some(what_if()),
+            what_if: Ok(what_if()),
             activity: Activity::default(),
             required: vec![RequiredInput { name: "rates", presence: Presence::Present }],
             session: SessionView {
@@ -141,7 +141,7 @@ impl Desk {
             market: &self.market,
             book: &self.book,
             grid: &self.grid,
-            what_if: self.what_if.as_ref(),
+            what_if: self.what_if.as_ref().map_err(String::as_str),
             activity: &self.activity,
             cluster_vega: self
                 .limits

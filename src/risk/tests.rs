@@ -56,7 +56,7 @@ fn an_exit_is_reducing_and_entry_limits_do_not_bind_it() {
     desk.breaker = BreakerLevel::Flatten;
     desk.account.profit_today = Some(usd(-100_000.0));
     desk.account.excess_liquidity = None;
-    desk.what_if = None;
+    desk.what_if = Err("no answer".to_owned());
     desk.session.minutes_to_close = Some(2.0);
     desk.required = vec![RequiredInput { name: "rates", presence: Presence::Missing }];
     let verdict = check(exit(), &desk.inputs());
@@ -233,7 +233,7 @@ pub(super) const SPOILS: [(&str, Spoil); 43] = [
     ("R15", |desk, _| desk.limits.order.strategy_orders_max = 0),
     ("R18", |desk, _| desk.limits.order.active_orders_per_side_max = 0),
     ("R20", |desk, _| desk.account.excess_liquidity = Some(usd(64_000.0))),
-    ("R21", |desk, _| desk.what_if = None),
+    ("R21", |desk, _| desk.what_if = Err("no answer".to_owned())),
     ("R22", |desk, _| desk.account.look_ahead_excess_liquidity = None),
     ("R23", |desk, _| desk.limits.account.position_contracts_max = 3),
     ("R25", |desk, _| desk.limits.exposure.cluster_max_loss_ratio = 0.001),
@@ -378,7 +378,7 @@ fn what_is_missing_is_unevaluable_and_refuses() {
         ("R11", |desk, _| desk.market.legs.clear()),
         ("R12", |desk, _| each_market(desk, |market| market.vol = None)),
         ("R20", |desk, _| desk.account.excess_liquidity = None),
-        ("R21", |desk, _| desk.what_if = None),
+        ("R21", |desk, _| desk.what_if = Err("no answer".to_owned())),
         ("R25", |desk, _| desk.limits.clusters.clear()),
         ("R26", |desk, _| each_market(desk, |market| market.vega = None)),
         ("R28", |desk, _| desk.grid = ScenarioGrid::new(limits().scenario)),

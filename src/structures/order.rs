@@ -307,6 +307,8 @@ pub fn version_of(exec_id: &str) -> Option<(&str, u32)> {
 
 /// What names a reversal after what it reverses.
 pub const VOID: &str = ".void";
+/// What names a commission that is booked after the execution that it is of.
+const LATE_COMMISSION: &str = ".commission";
 
 impl Execution {
     /// What takes this execution back: position, cash and commission, at its own price.
@@ -322,6 +324,23 @@ impl Execution {
             at,
             ..self.clone()
         }
+    }
+
+    /// The commission of this execution as a booking of its own, that moves no position.
+    #[must_use]
+    pub fn late_commission(&self) -> Self {
+        Self {
+            exec_id: self.late_commission_id(),
+            kind: ExecutionKind::Trade,
+            quantity: 0,
+            cash: -self.commission,
+            ..self.clone()
+        }
+    }
+
+    /// The name of that booking: one for an execution, so that it counts once.
+    pub fn late_commission_id(&self) -> String {
+        format!("{}{LATE_COMMISSION}", self.exec_id)
     }
 }
 

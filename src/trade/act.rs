@@ -216,8 +216,10 @@ impl<B: Broker + Feed> Trader<B> {
         plan: Plan,
         gathered: &Gathered,
     ) -> anyhow::Result<Came> {
-        let what_if = self.broker.borrow().margin_of(&plan.proposed).ok();
-        let inputs = gathered.gate(&self.settings.limits, what_if.as_ref());
+        let what_if = self.broker.borrow().margin_of(&plan.proposed);
+        let what_if = what_if.map_err(|error| error.to_string());
+        let what_if = what_if.as_ref().map_err(String::as_str);
+        let inputs = gathered.gate(&self.settings.limits, what_if);
         let mut intent = intent_of(&plan);
         let Plan { proposed, ladder, least, .. } = plan;
         let verdict = check(proposed, &inputs);

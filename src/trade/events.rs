@@ -1,6 +1,6 @@
 //! The broker's news: into bronze as it came, into the journal as what it means.
 
-use crate::broker::{Broker, BrokerEvent, Feed, Gap};
+use crate::broker::{Broker, BrokerEvent, Feed, Gap, Stream};
 use crate::journal::{Applied, JournalError};
 use crate::lake::{Cell, TableName};
 use crate::market::{ConId, Instrument};
@@ -61,9 +61,11 @@ impl<B: Broker + Feed> Trader<B> {
                     self.hear(event)?;
                 }
                 BrokerEvent::Gap(gap) => {
-                    was_away = true;
-                    // No entries until the books have been compared.
-                    self.dispute.doubt();
+                    if gap.stream == Stream::All {
+                        was_away = true;
+                        // No entries until the books have been compared.
+                        self.dispute.doubt();
+                    }
                     self.note_gap(gap)?;
                 }
                 BrokerEvent::Execution(execution) => {
@@ -106,14 +108,23 @@ impl<B: Broker + Feed> Trader<B> {
     }
 
     fn note_gap(&self, gap: &Gap) -> anyhow::Result<()> {
-        let alert = Alert {
-            id: format!("gap-{}", gap.from.timestamp_micros()),
-            severity: "warning",
-            subject: "the broker was away",
-            message: format!(
-                "from {} until {}: {}; orders, executions and positions have been read again",
-                gap.from, gap.until, gap.reason
+        let (kind, subject, since) = match gap.stream {
+            Stream::All => (
+                "gap",
+                "the broker was away",
+                "orders, executions and positions have been read again",
             ),
+            Stream::Quotes => (
+                "quotes-gap",
+                "quotes were not heard",
+                "quotes of that time are lost, orders and executions were heard",
+            ),
+        };
+        let alert = Alert {
+            id: format!("{kind}-{}", gap.from.timestamp_micros()),
+            severity: "warning",
+            subject,
+            message: format!("from {} until {}: {}; {since}", gap.from, gap.until, gap.reason),
         };
         self.alert(&alert, gap.until)
     }

@@ -75,7 +75,7 @@ impl Gathered {
     pub fn gate<'a>(
         &'a self,
         limits: &'a RiskLimits,
-        what_if: Option<&'a WhatIf>,
+        what_if: Result<&'a WhatIf, &'a str>,
     ) -> GateInputs<'a> {
         GateInputs {
             now: self.now,

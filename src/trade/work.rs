@@ -135,7 +135,7 @@ impl<B: Broker + Feed> Trader<B> {
         self.refresh(&mut gathered.market, &legs);
         let Some(working) = self.working.get(order_ref) else { return Ok(()) };
         let limit = working.limit_at(NetQuote::of(&legs, &gathered.market));
-        let inputs = gathered.gate(&self.settings.limits, None);
+        let inputs = gathered.gate(&self.settings.limits, Err("a change of price asks for none"));
         let verdict = working.mandate.reprice_within(limit, &inputs);
         let moves = limit != working.limit;
         self.record_checks(context, order_ref, &verdict.results)?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use deltadesk::broker::{BrokerEvent, Gap};
+use deltadesk::broker::{BrokerEvent, Gap, Stream};
 use deltadesk::desk::World;
 use deltadesk::desk::files::shipped;
 use deltadesk::desk::world::{Pace, Plans, WorldParts};
@@ -32,7 +32,12 @@ fn desk() -> Desk {
 }
 
 fn gap() -> BrokerEvent {
+    gap_of(Stream::All)
+}
+
+fn gap_of(stream: Stream) -> BrokerEvent {
     BrokerEvent::Gap(Gap {
+        stream,
         from: monday(),
         until: monday() + Duration::seconds(30),
         reason: "connection lost".to_owned(),
@@ -67,6 +72,18 @@ fn a_gap_is_followed_by_a_reconciliation_though_nothing_was_filled() {
     let said = desk.observe();
     assert!(said.iter().any(|line| line.contains("extra")), "{said:?}");
     assert!(blocked(&mut desk, SECOND));
+}
+
+#[test]
+fn a_time_without_quotes_is_told_and_leaves_the_books_alone() {
+    let mut desk = desk();
+    desk.broker.borrow_mut().events.push(gap_of(Stream::Quotes));
+    assert_eq!(desk.observe(), Vec::<String>::new());
+    assert_eq!(found(&desk), Vec::<String>::new());
+    let alerts = desk.journal.borrow().undelivered_alerts().unwrap();
+    let said: Vec<&str> = alerts.iter().map(|(alert, _)| alert.subject.as_str()).collect();
+    assert_eq!(said, ["quotes were not heard"]);
+    assert!(!blocked(&mut desk, FIRST));
 }
 
 #[test]

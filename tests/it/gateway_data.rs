@@ -9,6 +9,7 @@ use deltadesk::market::clock::Stopwatch;
 use futures::StreamExt as _;
 use ibapi::accounts::types::{AccountGroup, AccountId, ContractId};
 use ibapi::contracts::tick_types::TickType;
+use ibapi::contracts::{ComboLeg, LegAction};
 use ibapi::market_data::historical::HistoricalBarUpdate;
 use ibapi::prelude::*;
 use tokio::time::timeout;
@@ -156,6 +157,104 @@ async fn generic_ticks_bring_what_the_market_knows() {
             break;
         }
     }
+}
+
+/// What comes of each kind of tick, until all that are wanted have come.
+async fn ticks_of(
+    client: &Client,
+    (contract, generic): (&Contract, &[&str]),
+    wanted: &[TickType],
+) -> Vec<(TickType, f64)> {
+    let line = client.market_data(contract).generic_ticks(generic).subscribe().await.unwrap();
+    let mut ticks = std::pin::pin!(line.filter_data());
+    let mut told: Vec<(TickType, f64)> = Vec::new();
+    while !wanted.iter().all(|kind| told.iter().any(|(told, _)| told == kind)) {
+        let tick = timeout(BOUND, ticks.next()).await;
+        let tick = tick.unwrap_or_else(|_| panic!("of {wanted:?} came {told:?}"));
+        match tick.unwrap().unwrap() {
+            TickTypes::Generic(tick) => told.push((tick.tick_type, tick.value)),
+            TickTypes::Price(tick) => told.push((tick.tick_type, tick.price)),
+            TickTypes::PriceSize(tick) => told.push((tick.price_tick_type, tick.price)),
+            TickTypes::Size(tick) => told.push((tick.tick_type, tick.size)),
+            TickTypes::String(tick) => told.push((tick.tick_type, tick.value.parse().unwrap())),
+            TickTypes::OptionComputation(tick) => {
+                told.push((tick.field, tick.implied_volatility.unwrap_or(-1.0)));
+            }
+            TickTypes::SnapshotEnd
+            | TickTypes::RequestParameters(_)
+            | TickTypes::MarketDataType(_) => {}
+        }
+    }
+    told
+}
+
+/// The last value of a kind.
+fn of(told: &[(TickType, f64)], kind: TickType) -> f64 {
+    told.iter().rev().find(|(told, _)| *told == kind).unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_day_so_far_the_last_trade_and_the_volume_of_options_are_told_of_an_underlying() {
+    use TickType::{Halted, High, Last, LastTimestamp, Low, Open};
+    use TickType::{OptionCallVolume, OptionPutVolume};
+    let (_running, client) = running(20.0, Rules::unpaced()).await;
+    let spy = Contract::stock("SPY").build();
+    let wanted = [Open, High, Low, Last, LastTimestamp, Halted, OptionCallVolume, OptionPutVolume];
+    let told = ticks_of(&client, (&spy, &["100"]), &wanted).await;
+    assert!(of(&told, Low) <= of(&told, Open) && of(&told, Open) <= of(&told, High), "{told:?}");
+    assert!(of(&told, Low) <= of(&told, Last) && of(&told, Last) <= of(&told, High), "{told:?}");
+    // Half past nine of 2 March 2026 in New York, and some minutes.
+    assert!((1_772_461_800.0..1_772_463_600.0).contains(&of(&told, LastTimestamp)), "{told:?}");
+    assert!(of(&told, Halted).abs() < 1e-9, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bid_and_ask_of_an_option_imply_volatilities_around_the_models() {
+    use TickType::{AskOption, BidOption, ModelOption};
+    let (_running, client) = running(1.0, Rules::unpaced()).await;
+    let option = call(&client).await;
+    let told = ticks_of(&client, (&option, &[]), &[BidOption, AskOption, ModelOption]).await;
+    let (bid, ask) = (of(&told, BidOption), of(&told, AskOption));
+    let model = of(&told, ModelOption);
+    assert!(0.0 < bid && bid < ask, "{told:?}");
+    assert!(bid - 0.02 < model && model < ask + 0.02, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_combo_is_quoted_as_what_its_legs_cost_together() {
+    use TickType::{Ask, Bid};
+    let (_running, client) = running(1.0, Rules::unpaced()).await;
+    let long = call(&client).await;
+    let short = Contract { strike: long.strike + 5.0, contract_id: 0, ..long.clone() };
+    let short = Contract { local_symbol: String::new(), ..short };
+    let short = client.contract_details(&short).await.unwrap()[0].contract.clone();
+    let leg = |contract: &Contract, action: LegAction| ComboLeg {
+        contract_id: contract.contract_id,
+        ratio: 1,
+        action,
+        exchange: "SMART".to_owned(),
+        ..ComboLeg::default()
+    };
+    let spread = Contract {
+        symbol: "SPY".into(),
+        security_type: SecurityType::Spread,
+        exchange: "SMART".into(),
+        currency: "USD".into(),
+        combo_legs: vec![leg(&long, LegAction::Buy), leg(&short, LegAction::Sell)],
+        ..Contract::default()
+    };
+    let told = ticks_of(&client, (&spread, &[]), &[Bid, Ask]).await;
+    let (bid, ask) = (of(&told, Bid), of(&told, Ask));
+    assert!(0.0 < bid && bid < ask && ask < 5.0, "{told:?}");
+    let turned = Contract {
+        combo_legs: vec![leg(&long, LegAction::Sell), leg(&short, LegAction::Buy)],
+        ..spread
+    };
+    let told = ticks_of(&client, (&turned, &[]), &[Bid, Ask]).await;
+    assert!(of(&told, Bid) < of(&told, Ask) && of(&told, Ask) < 0.0, "a credit: {told:?}");
+    let empty = Contract { combo_legs: vec![], ..turned };
+    let mut refused = client.market_data(&empty).subscribe().await.unwrap();
+    assert_eq!(refusal(next(&mut refused).await).0, 321);
 }
 
 #[tokio::test(flavor = "multi_thread")]

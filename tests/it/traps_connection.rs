@@ -141,6 +141,19 @@ fn quotes_come_back_soon_after_a_competing_session_has_taken_every_stream() {
     assert!(back.elapsed() < Duration::from_secs(15), "after {:?}", back.elapsed());
     assert_eq!(desk.tap.connections(), 1, "the socket was left alone");
     assert!(asked < 31 * 4, "{asked} requests in three seconds");
+    // One time without quotes, told once it is over.
+    desk.until("the gap", |desk| (!desk.gaps().is_empty()).then_some(()));
+    let gaps = desk.gaps();
+    assert!(gaps.len() == 1 && gaps[0].contains(said), "{gaps:?}");
+}
+
+#[test]
+fn a_time_without_data_farms_is_a_gap_of_the_quotes_on_a_connection_that_stays() {
+    let script = "[[fault]]\nkind = 'farm_flap'\nat_seconds = 6.0\nfor_seconds = 3.0\n";
+    let mut desk = Desk::with(script);
+    let gaps = desk.until("the gaps", |desk| Some(desk.gaps()).filter(|gaps| gaps.len() == 3));
+    assert!(gaps.iter().all(|gap| gap.contains("farm connection is broken:")), "{gaps:?}");
+    assert_eq!((desk.tap.connections(), desk.broker.standing()), (1, "connected".to_owned()));
 }
 
 #[test]

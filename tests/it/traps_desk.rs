@@ -339,7 +339,7 @@ impl Desk {
             market,
             book: &Book::new(vec![strategy], Vec::new()),
             grid: &ScenarioGrid::new(self.limits.scenario.clone()),
-            what_if: None,
+            what_if: Err("none is asked for"),
             activity: &Activity::default(),
             cluster_vega: None,
             required: &[RequiredInput { name: "rates", presence: Presence::Present }],

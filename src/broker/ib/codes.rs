@@ -27,6 +27,8 @@ pub enum OnStream {
     Denied,
     /// Too many at a time: later.
     Later,
+    /// Somebody else has it: later, and what it would have brought until then is lost.
+    Taken,
     /// It goes on, but a part of it was dropped on the way: all of it is to be asked for again.
     Missed,
 }
@@ -174,7 +176,7 @@ const TABLE: [(i32, Policy); 66] = [
     // Too many streams of single trades.
     (10_190, LATER),
     // Another session of the same user took the market data.
-    (10_197, LATER),
+    (10_197, Policy { stream: OnStream::Taken, ..WARNED }),
     (10_318, REFUSED),
     // The time in force was set by a preset: the order lives.
     (10_349, NOTED),
@@ -215,7 +217,7 @@ mod tests {
     fn every_code_that_is_known_of_tws_has_its_meaning() {
         use OnConnection as C;
         use OnOrder::{AlreadyOver, Nothing as Lives, Refused};
-        use OnStream::{Denied, Ended, Later, Nothing as GoesOn};
+        use OnStream::{Denied, Ended, Later, Nothing as GoesOn, Taken};
         use ToOperator::{Note, Nothing as Quiet, Warning};
         let expected = [
             (0, Lives, GoesOn, C::Nothing, Note),
@@ -273,7 +275,7 @@ mod tests {
             (10_168, Lives, Denied, C::Nothing, Warning),
             (10_182, Lives, Ended, C::Nothing, Warning),
             (10_190, Lives, Later, C::Nothing, Warning),
-            (10_197, Lives, Later, C::Nothing, Warning),
+            (10_197, Lives, Taken, C::Nothing, Warning),
             (10_318, Refused, Ended, C::Nothing, Warning),
             (10_349, Lives, GoesOn, C::Nothing, Note),
         ];

@@ -13,7 +13,7 @@ use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::broker::BrokerError;
+use crate::broker::{BrokerError, BrokerEvent};
 use crate::market::sessions::Calendar;
 use crate::market::{Clock, ConId, Price, Symbol};
 use crate::structures::{OrderRef, OrderRequest, Reject, WhatIf};
@@ -165,6 +165,8 @@ impl Link {
     pub fn lose(&self, lost: &Lost) {
         let now = self.clock.now();
         let mut mirror = self.mirror();
+        let ended = mirror.interruptions.end_all(now);
+        mirror.sealed.extend(ended.into_iter().map(BrokerEvent::Gap));
         match &mut mirror.standing {
             Standing::Connected => mirror.standing = Standing::Away(now, lost.0.clone()),
             Standing::Starting(why) | Standing::Away(_, why) => why.clone_from(&lost.0),

@@ -42,7 +42,11 @@ enum Answer {
 fn answer_of(code: i32) -> Answer {
     match policy(code).stream {
         OnStream::Denied => Answer::Given,
-        OnStream::Nothing | OnStream::Ended | OnStream::Later | OnStream::Missed => Answer::PutOff,
+        OnStream::Nothing
+        | OnStream::Ended
+        | OnStream::Later
+        | OnStream::Taken
+        | OnStream::Missed => Answer::PutOff,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::structures::{AccountSnapshot, BrokerPosition};
 use super::Recalled;
 use super::bars::Bars;
 use super::book::Book;
+use super::interruptions::Interruptions;
 use super::quotes::Ticks;
 
 /// Of a hundred lines, so many are kept at most by what stays; what is beyond takes turns too.
@@ -66,6 +67,8 @@ pub struct Mirror {
     pub watched: BTreeMap<Symbol, Vec<ConId>>,
     /// Counts how often the broker has lost its streams: a line of an earlier count is dead.
     pub epoch: u64,
+    /// What keeps quotes away while the broker can be reached.
+    pub interruptions: Interruptions,
     /// Events that belong to the account as it was last read.
     pub sealed: Vec<BrokerEvent>,
     /// Contracts that the broker denies market data for, with its reason.
@@ -138,6 +141,7 @@ impl Mirror {
             bars: Bars::default(),
             watched: BTreeMap::new(),
             epoch: 0,
+            interruptions: Interruptions::default(),
             sealed: Vec::new(),
             denied: BTreeMap::new(),
             undescribed: BTreeMap::new(),

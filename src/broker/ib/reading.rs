@@ -144,7 +144,11 @@ impl Link {
 fn complete(notice: Notice) -> Result<(), ibapi::Error> {
     match policy(notice.code).stream {
         OnStream::Missed => Err(ibapi::Error::Notice(notice)),
-        OnStream::Nothing | OnStream::Ended | OnStream::Denied | OnStream::Later => Ok(()),
+        OnStream::Nothing
+        | OnStream::Ended
+        | OnStream::Denied
+        | OnStream::Later
+        | OnStream::Taken => Ok(()),
     }
 }
 

@@ -10,11 +10,12 @@ use ibapi::prelude::{Client, NoticeStream, Subscription, SubscriptionItem};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::broker::{BrokerError, BrokerEvent, Gap};
+use crate::broker::{BrokerError, BrokerEvent, Gap, Stream};
 use crate::market::clock::Stopwatch;
 
 use super::book::Heard;
 use super::codes::{OnConnection, OnOrder, OnStream, ToOperator, is_read_only, policy};
+use super::interruptions::Cause;
 use super::link::{Command, Link, Lost};
 use super::mirror::Standing;
 use super::pacing::Priority;
@@ -136,7 +137,7 @@ impl Link {
         mirror.arrivals += 1;
         let before = std::mem::replace(&mut mirror.standing, Standing::Connected);
         if let Standing::Away(from, reason) = before {
-            mirror.sealed.push(BrokerEvent::Gap(Gap { from, until, reason }));
+            mirror.sealed.push(BrokerEvent::Gap(Gap { stream: Stream::All, from, until, reason }));
         }
     }
 
@@ -309,9 +310,15 @@ impl Link {
                 self.pacer.offended();
                 None
             }
-            OnConnection::Nothing | OnConnection::DataInterrupted | OnConnection::DataRestored => {
+            OnConnection::DataInterrupted => {
+                self.interrupted(Cause::farm_of(said), said);
                 None
             }
+            OnConnection::DataRestored => {
+                self.resumed(&Cause::farm_of(said));
+                None
+            }
+            OnConnection::Nothing => None,
         }
     }
 

@@ -13,11 +13,13 @@ use ibapi::contracts::Contract;
 use ibapi::prelude::{Client, SecurityType, Subscription, SubscriptionItem, TickTypes};
 use tokio::time::timeout;
 
+use crate::broker::BrokerEvent;
 use crate::market::clock::Stopwatch;
 use crate::market::{ConId, SecurityKind, Timestamp};
 
 use super::codes::{OnStream, policy};
 use super::contracts;
+use super::interruptions::Cause;
 use super::link::{Link, Lost};
 use super::pacing::Priority;
 
@@ -207,6 +209,13 @@ impl Link {
                 let ticks = mirror.ticks.entry(line.conid).or_default();
                 ticks.take(&tick, now);
                 let done = line.tenure == Tenure::Glance && ticks.is_complete(line.kind);
+                // What is still under way on a line of before is no sign that the data are back.
+                let taken = mirror.interruptions.since(&Cause::OtherSession);
+                let is_back = taken.is_some_and(|since| since < line.opened_at);
+                drop(mirror);
+                if is_back {
+                    self.resumed(&Cause::OtherSession);
+                }
                 done.then_some(Left::Done)
             }
             // The crate lets a line go on of which IB says that it brings nothing.
@@ -215,19 +224,37 @@ impl Link {
                     Some(Left::Denied(format!("{} {}", notice.code, notice.message)))
                 }
                 OnStream::Missed => Some(Left::Done),
-                OnStream::Nothing | OnStream::Ended | OnStream::Later => None,
+                OnStream::Nothing | OnStream::Ended | OnStream::Later | OnStream::Taken => None,
             },
             Some(Err(ibapi::Error::Notice(notice))) => {
                 let said = format!("{} {}", notice.code, notice.message);
                 Some(match policy(notice.code).stream {
                     OnStream::Denied => Left::Denied(said),
                     OnStream::Later => Left::Later(said),
+                    OnStream::Taken => {
+                        self.interrupted(Cause::OtherSession, &said);
+                        Left::Later(said)
+                    }
                     OnStream::Nothing | OnStream::Ended | OnStream::Missed => Left::Done,
                 })
             }
             Some(Err(error)) => Some(Left::Lost(Lost(error.to_string()))),
             None => Some(Left::Done),
         }
+    }
+
+    /// Quotes are kept away from now on.
+    pub fn interrupted(&self, cause: Cause, said: &str) {
+        let now = self.clock.now();
+        self.mirror().interruptions.begin(cause, (now, said));
+    }
+
+    /// They come again: the time without them is told.
+    pub fn resumed(&self, cause: &Cause) {
+        let now = self.clock.now();
+        let mut mirror = self.mirror();
+        let gap = mirror.interruptions.end(cause, now);
+        mirror.sealed.extend(gap.map(BrokerEvent::Gap));
     }
 
     /// Whether a line's time is over: its look, the streams that it belongs to, its place among

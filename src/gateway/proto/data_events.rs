@@ -19,6 +19,14 @@ pub fn encode(event: &DataEvent) -> Vec<u8> {
                 value: Some(*value),
             },
         ),
+        DataEvent::TickString { req_id, field, value } => body(
+            46,
+            &schema::TickString {
+                req_id: Some(*req_id),
+                tick_type: Some(*field),
+                value: some(value),
+            },
+        ),
         DataEvent::RealTimeBar { req_id, bar } => body(50, &real_time_bar(*req_id, bar)),
         DataEvent::HistoryUpdate { req_id, bar } => body(
             90,

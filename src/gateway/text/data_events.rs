@@ -10,6 +10,9 @@ pub fn encode(event: &DataEvent) -> Line {
         DataEvent::TickGeneric { req_id, field, value } => {
             Line::of(45).add(6).add(req_id).add(field).add(value)
         }
+        DataEvent::TickString { req_id, field, value } => {
+            Line::of(46).add(6).add(req_id).add(field).add(value)
+        }
         DataEvent::RealTimeBar { req_id, bar } => real_time_bar(*req_id, bar),
         DataEvent::HistoryUpdate { req_id, bar } => history_update(*req_id, bar),
         DataEvent::Schedule { req_id, schedule } => schedule.sessions.iter().fold(

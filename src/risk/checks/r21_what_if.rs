@@ -14,11 +14,14 @@ pub(super) const CHECK: Check = Check {
 
 fn run(context: &Context<'_>) -> Finding {
     let inputs = context.inputs;
-    let after = (|| {
-        let excess = inputs.what_if?.excess_liquidity_after.to_f64();
-        let working = inputs.book.working_capital().to_f64();
-        Some((excess - working) / inputs.account.liquidation_divisor()?)
-    })();
+    let what_if = match inputs.what_if {
+        Ok(what_if) => what_if,
+        Err(why) => return Finding::missing(&format!("the broker's what-if ({why})")),
+    };
+    let excess = what_if.excess_liquidity_after.to_f64();
+    let working = inputs.book.working_capital().to_f64();
+    let divisor = inputs.account.liquidation_divisor();
+    let after = divisor.map(|divisor| (excess - working) / divisor);
     let limit = inputs.limits.account.excess_liquidity_ratio_min;
-    Finding::at_least(after, limit, "the broker's what-if or net liquidation")
+    Finding::at_least(after, limit, "net liquidation")
 }

@@ -13,9 +13,6 @@ use crate::market::clock::Stopwatch;
 use crate::market::{ConId, Instrument, Price, Timestamp, Usd};
 use crate::structures::{Execution, ExecutionKind, OrderRef, version_of};
 
-/// What names a late commission, after the execution that it is of.
-const LATE_COMMISSION: &str = ".commission";
-
 impl Book {
     /// An execution, told once however often it comes. The whole of a combo is no position and is
     /// passed over: its legs come by themselves.
@@ -111,13 +108,14 @@ impl Book {
     }
 
     fn complete(&mut self, id: &str, commission: Usd, at: Timestamp) {
-        if let Some(Awaiting { mut execution, .. }) = self.awaiting.remove(id) {
+        let awaiting = self.awaiting.remove(id).map(|awaiting| awaiting.execution);
+        // What was given without its commission is given again with it: the journal books what is
+        // new of it.
+        if let Some(mut execution) = awaiting.or_else(|| self.unpaid.remove(id)) {
             execution.commission = commission;
             execution.cash -= commission;
             self.events.push_back(BrokerEvent::Execution(execution));
             self.release(at);
-        } else if let Some(execution) = self.unpaid.remove(id) {
-            self.events.push_back(BrokerEvent::Execution(alone(execution, commission, at)));
         } else if !self.seen.contains_key(id) {
             self.commissions.insert(id.to_owned(), commission);
         }
@@ -177,20 +175,6 @@ impl Book {
             let leg = known.request.legs.iter().find(|leg| leg.conid == conid);
             leg.map_or(1, |leg| leg.ratio.abs().max(1))
         })
-    }
-}
-
-/// A commission that comes after its execution was booked without: a booking of its own, that
-/// moves no position. Its name is the execution's with a word behind it, so that it counts once.
-fn alone(execution: Execution, commission: Usd, at: Timestamp) -> Execution {
-    Execution {
-        exec_id: format!("{}{LATE_COMMISSION}", execution.exec_id),
-        kind: ExecutionKind::Trade,
-        quantity: 0,
-        commission,
-        cash: -commission,
-        at,
-        ..execution
     }
 }
 

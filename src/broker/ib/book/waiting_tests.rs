@@ -29,19 +29,18 @@ fn a_fill_whose_commission_does_not_come_is_told_after_a_bound_and_the_commissio
     let events = book.take_events();
     let [unpaid] = executions(&events)[..] else { panic!("one execution: {events:?}") };
     assert_eq!((unpaid.quantity, unpaid.commission), (-3, Usd::ZERO));
+    let (unpaid_id, unpaid_cash) = (unpaid.exec_id.clone(), unpaid.cash);
     assert_eq!(states(&events), [(BrokerStatus::Filled, 3)], "its state follows");
     assert!(!book.is_owed());
     for _ in 0..2 {
         book.hear_commission(&commission(11, 1), now());
     }
     let events = book.take_events();
-    let [late] = executions(&events)[..] else { panic!("one booking: {events:?}") };
-    assert_eq!((late.quantity, late.kind), (0, ExecutionKind::Trade));
-    assert_eq!(
-        (late.exec_id.as_str(), &late.order_ref),
-        ("0000.11.01.commission", &Some(order_ref()))
-    );
-    assert_eq!((late.commission, late.cash), (usd(0.65), usd(-0.65)));
+    let [paid] = executions(&events)[..] else { panic!("once more, with it: {events:?}") };
+    assert_eq!((&paid.exec_id, paid.quantity, paid.kind), (&unpaid_id, -3, ExecutionKind::Trade));
+    assert_eq!((paid.commission, paid.cash), (usd(0.65), unpaid_cash - usd(0.65)));
+    let late = paid.late_commission();
+    assert_eq!((late.quantity, late.commission, late.cash), (0, usd(0.65), usd(-0.65)));
     assert_eq!(version_of(&late.exec_id), None, "no version of the execution");
 }
 

@@ -103,6 +103,16 @@ pub struct HistoricalSession {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+pub struct TickString {
+    #[prost(int32, optional, tag = "1")]
+    pub req_id: Option<i32>,
+    #[prost(int32, optional, tag = "2")]
+    pub tick_type: Option<i32>,
+    #[prost(string, optional, tag = "3")]
+    pub value: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
 pub struct TickGeneric {
     #[prost(int32, optional, tag = "1")]
     pub req_id: Option<i32>,
