@@ -108,8 +108,8 @@ pub async fn query(lake: &Lake, as_of: Option<Timestamp>, sql: &str) -> anyhow::
     Ok(Rows::new(crate::lake::arrow::compute::concat_batches(&schema, &batches)?))
 }
 
-/// The daily bars that the lake holds for the models. What was received and not yet read into silver
-/// when a process was killed is not among them, and is delivered again.
+/// The daily bars that the lake holds for the models. What was received and not yet read into
+/// silver when a process was killed is not among them, and is delivered again.
 async fn delivered_bars(lake: &Lake) -> anyhow::Result<Delivered> {
     let sql = "select symbol, session_date, max(implied_vol) as implied_vol from silver.bars \
                where bar_size = '1 day' group by symbol, session_date";

@@ -12,6 +12,7 @@ use crate::structures::{
 
 use super::book::{Change, LastLook};
 use super::engine::Exchange;
+use super::fills::Stance;
 use super::margining::{Effect, Standing};
 use super::view;
 
@@ -102,6 +103,12 @@ impl Exchange {
         check_form(&changed, &instruments)?;
         self.check_margin(&changed, remaining)?;
         self.schedule(order_ref, Change::Terms(order_type, quantity))
+    }
+
+    /// Whether an order that works has been held against a quote that it could fill on.
+    pub fn has_been_tried(&self, order_ref: &OrderRef) -> bool {
+        let order = self.book.accepted(order_ref).and_then(|perm_id| self.book.get(perm_id));
+        order.is_some_and(|order| order.stance != Stance::Entering)
     }
 
     /// Combos that a working order is for, once its changes have taken effect.

@@ -1,9 +1,10 @@
 //! Generic ticks: what a client may ask for beside the quotes, and what the market knows of it.
 //!
 //! Told are, of an option, its open interest (101); of anything its mark (221, 232); of an ETF or
-//! index the volume of the options on it (100), the volatility of its last 30 sessions (104), the 30-day implied one at its last close
-//! (106) and the extremes and the average volume of past weeks (165). The other numbers that IB
-//! knows are taken and bring nothing: this market has no such values.
+//! index the volume of the options on it (100), the volatility of its last 30 sessions (104), the
+//! 30-day implied one at its last close (106) and the extremes and the average volume of past weeks
+//! (165). The other numbers that IB knows are taken and bring nothing: this market has no such
+//! values.
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;

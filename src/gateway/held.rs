@@ -7,8 +7,8 @@
 //!
 //! Assumptions about TWS: a parent must have filled completely, and one that ended with a part
 //! filled takes its children with it; a child's own life counts from the day on which it came. An
-//! immediate-or-cancel order is recalled as soon as the exchange has it, and may fill until that is
-//! there.
+//! immediate-or-cancel order is recalled once it was held against a first quote, and may fill until
+//! that has arrived.
 
 use crate::exchange::{GROUP_FILLED, OnFill, OrderGroup, SESSION_ENDED, reduced};
 use crate::market::{Price, SecurityKind, Timestamp};
@@ -73,7 +73,7 @@ impl House {
             Stage::Filled | Stage::Cancelled | Stage::Inactive => Step::Waits,
             Stage::Pending | Stage::Submitted => {
                 let over = due && order.renews();
-                let tried = order.stage == Stage::Submitted && order.is_immediate();
+                let tried = order.is_immediate() && self.exchange.has_been_tried(&order.order_ref);
                 let recalled = (over || tried) && !order.course.cancelling;
                 if recalled { Step::Recall } else { Step::Waits }
             }

@@ -214,7 +214,8 @@ impl Orders {
         orders
     }
 
-    /// Without what had ended at an instant, except by hand: those ids count down from what is there.
+    /// Without what had ended at an instant, except by hand: those ids count down from what is
+    /// there.
     #[must_use]
     pub fn without_ended(&self, by: crate::market::Timestamp) -> Self {
         let mut kept = self.kept();

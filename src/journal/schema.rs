@@ -275,7 +275,8 @@ mod tests {
         assert_eq!(count("select count(*) from confirmed_cash"), 0);
         assert_eq!(count("select count(*) from watermarks"), 1);
         prepare(&connection).unwrap();
-        connection.pragma_update(None, "user_version", 5).unwrap();
-        assert!(matches!(prepare(&connection), Err(JournalError::OtherSchema { found: 5, .. })));
+        connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        let refused = prepare(&connection);
+        assert!(matches!(refused, Err(JournalError::OtherSchema { known: VERSION, .. })));
     }
 }
