@@ -154,5 +154,6 @@ fn text_order() -> Vec<u8> {
     fields.extend(["", "0.0", "", "", "", "", ""]);
     fields.extend([""; 35]);
     fields.extend(["0", "", "", "0", "0", "", "", "0", "", "0", "0", "0", "0"]);
+    fields.extend([""; 3]);
     line(&fields)
 }

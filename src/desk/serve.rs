@@ -30,6 +30,9 @@ use super::home::Home;
 use super::memory::note_listing;
 use super::world::{Pace, Plans, World, WorldParts};
 
+/// Enough that the embedded gateway at work holds up neither the connection to it nor its timers:
+/// what is sent late reads as sent too fast.
+const WORKERS: usize = 4;
 /// How often the desk looks what is due, of the wall.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// How often the lease is renewed and the heartbeat written, of the wall.
@@ -91,7 +94,7 @@ pub fn run(
     };
     let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let planner = Planner::new(jobs, Arc::clone(&plans.calendar));
     let behind = put_up(order, home, (&plans, &origins), runtime.handle())?;
     let clock = Arc::clone(&behind.clock);

@@ -2,6 +2,8 @@
 //!
 //! IB takes 50 messages a second over all clients of a gateway and closes a connection that breaks
 //! this thrice. It counts seconds of the wall, whatever the desk's own clock does, and so do we.
+//! Data are spread over each second: sent in one burst, what is written some milliseconds late reads
+//! as sent together with the next burst.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,6 +35,8 @@ const HISTORIES: usize = 50;
 const HISTORIES_WITHIN_SECONDS: f64 = 600.0;
 /// A second as we count it: messages may be read a little closer together than they were sent.
 const SECOND: f64 = 1.01;
+/// Messages of data that may make up for time lost since the last one.
+const CATCH_UP: f64 = 3.0;
 
 /// Counts what was sent within the last second.
 #[derive(Debug)]
@@ -47,13 +51,21 @@ struct Traffic {
     histories: VecDeque<f64>,
     /// What data may use now.
     data: usize,
+    /// When the next message of data is due.
+    data_due: f64,
     /// When that was last changed.
     changed_at: f64,
 }
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self { sent: VecDeque::new(), histories: VecDeque::new(), data: DATA, changed_at: 0.0 }
+        Self {
+            sent: VecDeque::new(),
+            histories: VecDeque::new(),
+            data: DATA,
+            data_due: 0.0,
+            changed_at: 0.0,
+        }
     }
 }
 
@@ -121,10 +133,15 @@ impl Traffic {
         }
         let most = match priority {
             Priority::Orders => self.data + ORDERS_ONLY,
+            Priority::Data if at < self.data_due => return Some((self.data_due - at).max(0.001)),
             Priority::Data => self.data,
         };
         let Some(over) = (self.sent.len() + 1).checked_sub(most).filter(|over| *over > 0) else {
             self.sent.push_back(at);
+            if priority == Priority::Data {
+                let apart = SECOND / self.data as f64;
+                self.data_due = self.data_due.max(at - CATCH_UP * apart) + apart;
+            }
             return None;
         };
         let frees = self.sent.get(over - 1).copied().unwrap_or(at);
@@ -156,6 +173,26 @@ mod tests {
         let mut traffic = Traffic { sent, ..Traffic::default() };
         assert!(traffic.take(0.5, Priority::Data).is_some());
         assert!(traffic.take(0.5, Priority::Orders).is_none());
+    }
+
+    #[test]
+    fn data_are_spread_over_the_second_and_lose_nothing_by_it() {
+        let mut traffic = Traffic::default();
+        let mut all: Vec<f64> = Vec::new();
+        // Each waits a little longer than it is told to.
+        let (mut at, until) = (5.0, 65.0);
+        while at < until {
+            match traffic.take(at, Priority::Data) {
+                Some(seconds) => at += seconds + 0.001,
+                None => all.push(at),
+            }
+        }
+        for (n, first) in all.iter().enumerate() {
+            let within = all[n..].iter().take_while(|later| **later < first + 0.1).count();
+            assert!(within <= 9, "{within} within a tenth of a second from {first}");
+        }
+        let rate = all.len() as f64 / (until - 5.0);
+        assert!(rate > 0.97 * DATA as f64 / SECOND, "{rate} a second");
     }
 
     #[test]
