@@ -4,7 +4,9 @@
 //! The client's underlying price stands for the spot; of the VIX it stands for the forward of the
 //! expiry, which IB's own way with it is an assumption. Rates and dividends are the published ones.
 
-use crate::exchange::MarketSource;
+use chrono::NaiveDate;
+
+use crate::exchange::{DividendRow, RateRow};
 use crate::market::{ExerciseStyle, Instrument, OptionContract, OptionRight, Price, Timestamp};
 use crate::pricing::{
     Black76, Black76Quote, Bsm, BsmQuote, Right, Valuation, american, black76, bsm,
@@ -21,6 +23,14 @@ const YEAR_SECONDS: f64 = 31_536_000.0;
 /// Prices and volatilities beyond these are taken for mistakes.
 const PRICE_MAX: f64 = 1e6;
 const VOL_MAX: f64 = 100.0;
+
+/// Rates and dividends as a day has them: a market may look through all its contracts for them.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    day: Option<NaiveDate>,
+    rates: Vec<RateRow>,
+    dividends: Vec<DividendRow>,
+}
 
 /// What is given of the option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +51,23 @@ struct Terms<'a> {
 }
 
 impl House {
+    /// Reads what is published today, once a day.
+    pub(super) fn read_published(&mut self) {
+        let day = Some(self.today());
+        if self.published.day != day {
+            let source = self.exchange.source();
+            let (rates, dividends) = (source.rates(), source.dividends());
+            self.published = Published { day, rates, dividends };
+        }
+    }
+
     pub(super) fn calculate(
         &mut self,
         seat: SeatId,
         req_id: i32,
         (known, wanted): (Known, &Calculation),
     ) {
+        self.read_published();
         match self.calculated(known, wanted) {
             Ok(values) => {
                 self.send(seat, Event::TickOptionComputation { req_id, field: CUSTOM, values });
@@ -64,8 +85,8 @@ impl House {
         at: Timestamp,
     ) -> Option<Computation> {
         let Instrument::Option(option) = instrument else { return None };
-        let terms = terms(self.exchange.source(), (option, underlying?), at)?;
         let price = price?.to_f64();
+        let terms = terms(&self.published, (option, underlying?), at)?;
         if terms.is_on_a_forward() {
             return None;
         }
@@ -98,7 +119,7 @@ impl House {
         let underlying = positive(wanted.underlying, PRICE_MAX).ok_or_else(|| {
             invalid(&format!("the underlying price is not above 0 and at most {PRICE_MAX}"))
         })?;
-        let terms = terms(self.exchange.source(), (&option, underlying), self.now())
+        let terms = terms(&self.published, (&option, underlying), self.now())
             .ok_or_else(|| invalid("the option has expired"))?;
         let (vol, value) = match known {
             Known::Price => terms.invert(given),
@@ -129,7 +150,7 @@ fn positive(value: Option<f64>, most: f64) -> Option<f64> {
 
 /// `None` from the expiry on.
 fn terms<'a>(
-    source: &dyn MarketSource,
+    published: &Published,
     (option, underlying): (&'a OptionContract, f64),
     now: Timestamp,
 ) -> Option<Terms<'a>> {
@@ -138,14 +159,14 @@ fn terms<'a>(
     if seconds <= 0 {
         return None;
     }
-    let rates = source.rates();
-    let rate = rates
+    let rate = published
+        .rates
         .iter()
         .min_by_key(|row| (row.maturity_date - option.expiry_date).num_days().abs())
         .map_or(0.0, |row| row.rate);
     let today = now.with_timezone(&chrono_tz::America::New_York).date_naive();
-    let paid: f64 = source
-        .dividends()
+    let paid: f64 = published
+        .dividends
         .iter()
         .filter(|row| row.symbol == option.symbol)
         .filter(|row| row.ex_date > today && row.ex_date <= option.expiry_date)

@@ -12,6 +12,7 @@ use crate::exchange::{Exchange, ExchangeError};
 use crate::market::{ConId, Instrument, Timestamp, Usd};
 
 use super::away::Waits;
+use super::calculations::Published;
 use super::closes::Closes;
 use super::event::Event;
 use super::faults::Fault;
@@ -118,6 +119,7 @@ pub struct House {
     /// Where time has come to, though the exchange may stand still.
     due: Timestamp,
     pub(super) closes: Closes,
+    pub(super) published: Published,
     pub(super) realised: Vec<Realised>,
     /// What the executions have realised that are being told, by their names.
     pub(super) realised_news: BTreeMap<String, Usd>,
@@ -162,6 +164,7 @@ impl House {
             due: exchange.now(),
             exchange,
             closes: Closes::default(),
+            published: Published::default(),
             realised: Vec::new(),
             realised_news: BTreeMap::new(),
             closed: None,

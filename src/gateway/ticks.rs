@@ -27,6 +27,7 @@ pub(super) struct LineWanted<'a> {
 
 impl House {
     pub(super) fn market_data(&mut self, seat: SeatId, req_id: i32, wanted: &LineWanted<'_>) {
+        self.read_published();
         match self.line_of(seat, req_id, wanted) {
             Ok((line, notices)) => self.begin(seat, req_id, (line, notices)),
             Err((code, said)) => self.error(seat, (req_id, code), &said),
@@ -213,6 +214,7 @@ impl House {
 
     /// What has changed of every line since it was last told.
     pub(super) fn tick(&mut self) {
+        self.read_published();
         let now = self.now();
         let due: Vec<(SeatId, i32)> = self
             .seats
