@@ -2,8 +2,8 @@
 //!
 //! IB takes 50 messages a second over all clients of a gateway and closes a connection that breaks
 //! this thrice. It counts seconds of the wall, whatever the desk's own clock does, and so do we.
-//! Data are spread over each second: sent in one burst, what is written some milliseconds late reads
-//! as sent together with the next burst.
+//! Data are spread over each second: sent in one burst, what is written some milliseconds late
+//! reads as sent together with the next burst.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
