@@ -1,4 +1,4 @@
--- about: The dated dividends to an expiry agree with the parity forward of American options near the session's close. Where the underlying was quoted, forward discounted plus dividends is that quote. Where it was not, the daily close lies among what the sweeps of five minutes around it say, for the close is no instant of a sweep; that needs sweeps on both sides. The error is that of the quotes behind the forward and of the published rate; American puts are worth more than European ones, so that the forward may look low by a tenth of the interest to expiry; American calls are worth exercising before an ex-date that is close to expiry, so that it may look high by what such a dividend is worth beyond the interest from there to expiry. An expiry without a forward of its own or without known dividends is not judged: no entry is made there.
+-- about: The dated dividends to an expiry agree with the parity forward of American options near the session's close. Where the underlying was quoted, forward discounted plus dividends is that quote. Where it was not, the daily close lies among what the sweeps of five minutes around it say, for the close is no instant of a sweep; that needs sweeps on both sides. The error is that of the quotes behind the forward and of the published rate; American puts are worth more than European ones, so that the forward may look low by a tenth of the interest to expiry; American calls are worth exercising before an ex-date that is close to expiry, so that it may look high by what such a dividend is worth beyond the interest from there to expiry. Quotes that came at different moments may disagree by what the underlying moved in between: four standard deviations of the volatility near the money, over a year of 252 sessions of six and a half hours; without such a volatility they are not judged. An expiry without a forward of its own or without known dividends is not judged: no entry is made there.
 -- audit: table
 -- sessions: 1
 with
@@ -31,6 +31,18 @@ closes as (
 parity as (
     select * from silver.parity
 ),
+quotes as (
+    select
+        quotes.symbol,
+        coalesce(quotes.sweep_id, '') as sweep_key,
+        quotes.expiry_date,
+        cast(quotes.strike_usd as double) as strike,
+        quotes.vol
+    from silver.option_quotes as quotes
+    inner join clock on quotes.session_date = clock.session_date
+    where quotes.vol is not null
+        and abs(extract(epoch from (quotes.received_at - clock.session_close_at))) <= 600
+),
 near as (
     select
         parity.*,
@@ -41,6 +53,32 @@ near as (
         and parity.forward_source = 'parity'
         and parity.dividends_usd is not null
         and abs(extract(epoch from (parity.received_at - clock.session_close_at))) <= 300
+),
+ranked as (
+    select
+        near.symbol,
+        near.sweep_key,
+        near.expiry_date,
+        quotes.vol,
+        row_number() over (
+            partition by near.symbol, near.sweep_key, near.expiry_date
+            order by abs(quotes.strike - near.forward_usd)
+        ) as nearness
+    from near
+    inner join quotes
+        on near.symbol = quotes.symbol
+        and near.sweep_key = quotes.sweep_key
+        and near.expiry_date = quotes.expiry_date
+),
+vols as (
+    select
+        symbol,
+        sweep_key,
+        expiry_date,
+        median(vol) as vol
+    from ranked
+    where nearness <= 4
+    group by symbol, sweep_key, expiry_date
 ),
 called as (
     select
@@ -76,12 +114,21 @@ judged as (
         near.forward_usd * exp(-near.rate * near.years) + near.dividends_usd
             as implied_spot_usd,
         near.forward_error_usd
-        + coalesce(rate_errors.rate_error, 0) * near.years * near.forward_usd as error_usd,
+        + coalesce(rate_errors.rate_error, 0) * near.years * near.forward_usd
+        + case
+            when near.apart_seconds > 0
+                then 4 * vols.vol * near.forward_usd * sqrt(near.apart_seconds / 5896800)
+            else 0
+        end as error_usd,
         0.1 * greatest(0.0, 1 - exp(-near.rate * near.years)) * near.forward_usd
             as early_usd,
         coalesce(called.early_call_usd, 0) as early_call_usd
     from near
     cross join rate_errors
+    left join vols
+        on near.symbol = vols.symbol
+        and near.sweep_key = vols.sweep_key
+        and near.expiry_date = vols.expiry_date
     left join called
         on near.symbol = called.symbol
         and near.sweep_key = called.sweep_key

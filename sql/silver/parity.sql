@@ -1,4 +1,4 @@
--- about: Forward, rate and spot behind each expiry of a sweep, from put-call parity near the money.
+-- about: Forward, rate and spot behind each expiry of a sweep, from put-call parity near the money. apart_seconds is the time from the first to the last of the quotes behind forward and spot.
 -- grain: one row a symbol, sweep and expiry
 -- key: symbol, sweep_key, expiry_date
 -- owner: pipeline
@@ -45,7 +45,9 @@ strikes as (
         cast(strike_usd as double) as strike,
         max(case when option_right = 'C' then cast(mid as double) end)
         - max(case when option_right = 'P' then cast(mid as double) end) as gap,
-        sum(cast(ask - bid as double)) / 2 as half_spreads
+        sum(cast(ask - bid as double)) / 2 as half_spreads,
+        min(received_at) as first_at,
+        max(received_at) as last_at
     from quotes
     group by symbol, sweep_key, expiry_date, strike_usd
 ),
@@ -109,6 +111,8 @@ expiries as (
                 then median(near.strike + exp(rated.rate * rated.years) * near.gap)
         end as forward,
         median(near.half_spreads) as forward_error_usd,
+        min(near.first_at) as first_at,
+        max(near.last_at) as last_at,
         count(near.gap) as pairs,
         max(rated.age_seconds_max) as age_seconds_max
     from rated
@@ -139,6 +143,8 @@ paid as (
         max(expiries.rate) as rate,
         max(expiries.forward) as forward,
         max(expiries.forward_error_usd) as forward_error_usd,
+        max(expiries.first_at) as first_at,
+        max(expiries.last_at) as last_at,
         max(expiries.pairs) as pairs,
         max(expiries.age_seconds_max) as age_seconds_max,
         sum(
@@ -165,6 +171,11 @@ quoted as (
                 <= paid.age_seconds_max
                 then cast(underlyings.price as double)
         end as quoted_spot_usd,
+        case
+            when abs(extract(epoch from (underlyings.received_at - paid.received_at)))
+                <= paid.age_seconds_max
+                then underlyings.received_at
+        end as spot_at,
         case
             when paid.exercise_style = 'american'
                 then paid.forward * exp(-paid.rate * paid.years) + paid.dividends_usd
@@ -207,6 +218,15 @@ select
         when carried.forward_usd is not null then 'carry'
     end as forward_source,
     carried.forward_error_usd,
+    case
+        when carried.forward is not null
+            then extract(
+                epoch from (
+                    greatest(carried.last_at, carried.spot_at)
+                    - least(carried.first_at, carried.spot_at)
+                )
+            )
+    end as apart_seconds,
     carried.pairs,
     carried.spot_usd,
     case

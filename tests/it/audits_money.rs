@@ -176,7 +176,7 @@ pub fn equity_of_the_broker() -> Vec<Case> {
 fn parity(symbol: &str, at: &str, dividends: Option<f64>) -> Value {
     json!({ "symbol": symbol, "expiry_date": "2027-03-10", "exercise_style": "american",
         "years": 1.0, "rate": 0.1, "forward_usd": 110.517_091_807_564_76,
-        "forward_source": "parity", "forward_error_usd": 0.2,
+        "forward_source": "parity", "forward_error_usd": 0.2, "apart_seconds": 0.0,
         "spot_usd": 100.0 + dividends.unwrap_or_default(),
         "spot_source": "quote", "dividends_usd": dividends, "session_date": DAY,
         "sweep_key": at, "received_at": format!("{DAY}T{at}Z") })
@@ -195,6 +195,16 @@ pub fn dividends() -> Vec<Case> {
     let at = |at: &str, given: Value| with(parity("A", at, Some(2.0)), given);
     let quote =
         |name, offenders, given: Value| judged(name, offenders, vec![at("19:59:30", given)]);
+    // 100 seconds apart, a volatility of 0.2 explains 4 x 0.2 x 110.517 x 0.0041180 = 0.3641.
+    let apart = |name, offenders, spot: f64, vol: Option<f64>| {
+        let late = json!({ "spot_usd": spot, "apart_seconds": 100.0 });
+        let mut case = quote(name, offenders, late);
+        let near = json!({ "symbol": "A", "sweep_id": "19:59:30", "expiry_date": "2027-03-10",
+            "strike_usd": "110", "vol": vol, "received_at": format!("{DAY}T19:59:30Z"),
+            "session_date": DAY });
+        case.given.push(("silver.option_quotes", vec![near]));
+        case
+    };
     let unquoted = |spot: f64| json!({ "spot_source": "parity", "spot_usd": spot });
     // Without a quote: the sweeps' own spots, one before and one after the close of 100.5.
     let around = |name, offenders, forwards: [f64; 2]| {
@@ -213,6 +223,9 @@ pub fn dividends() -> Vec<Case> {
     vec![
         quote("the quote less dividends, carried", 0, json!({})),
         quote("within the quotes' error", 0, json!({ "spot_usd": 101.81 })),
+        apart("quotes of different moments with their volatility", 0, 103.5, Some(0.2)),
+        apart("a move that the volatility does not explain", 1, 103.8, Some(0.2)),
+        apart("a move of unknown volatility is not judged", 0, 106.0, None),
         quote("a dividend is missing", 1, json!({ "dividends_usd": 0.5, "spot_usd": 102.0 })),
         quote("a dividend that nobody pays", 1, json!({ "dividends_usd": 2.3 })),
         quote("American puts let the forward look low", 0, json!({ "spot_usd": 103.0 })),
