@@ -378,8 +378,8 @@ async fn the_account_is_told_under_numbers_and_its_profit_by_the_day() {
     let (_running, client) = running(60.0, Rules::unpaced()).await;
     let option = call(&client).await;
     let account = AccountId("DU0000001".to_owned());
-    let profits = client.pnl(&account, None).await.unwrap();
-    let first = timeout(BOUND, profits.clone().filter_data().next()).await.unwrap().unwrap();
+    let mut profits = client.pnl(&account, None).await.unwrap().filter_data();
+    let first = timeout(BOUND, profits.next()).await.unwrap().unwrap();
     assert!(first.unwrap().daily_pnl.abs() < 1e-9, "the account began today, in cash");
     let order = order_builder::market_order(Action::Buy, 2.0);
     let updates = client.order_update_stream().await.unwrap();
@@ -395,7 +395,6 @@ async fn the_account_is_told_under_numbers_and_its_profit_by_the_day() {
     filled.await.expect("filled in time");
     // The profit moves within a second or two of the wall.
     let moved = timeout(BOUND, async {
-        let mut profits = profits.filter_data();
         loop {
             let profit = profits.next().await.unwrap().unwrap();
             if profit.daily_pnl.abs() > 1e-9 {
