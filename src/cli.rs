@@ -13,6 +13,7 @@ mod explain;
 mod gateway;
 mod init;
 mod jobs;
+mod lake;
 mod report;
 mod run;
 mod serve;
@@ -48,6 +49,8 @@ enum Command {
     Jobs(jobs::Typed),
     /// Query the lake; without a query, a shell.
     Sql(sql::Typed),
+    /// What the lake consists of, whether it is sound, and its upkeep.
+    Lake(lake::Typed),
     /// Sessions of an exchange: XNYS, OPT, CBOE or CME.
     Calendar(calendar::Typed),
     /// Write the report of a day again from the lake.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(home),
         Command::Jobs(command) => command.run(home),
         Command::Sql(command) => command.run(home),
+        Command::Lake(command) => command.run(home),
         Command::Calendar(command) => command.run(home),
         Command::Report(command) => command.run(home),
         Command::Explain(command) => command.run(home),

@@ -11,6 +11,7 @@ pub mod embedded;
 mod ending;
 pub mod files;
 pub mod home;
+pub mod import_v6;
 pub mod live;
 pub mod market_choice;
 mod memory;
@@ -25,7 +26,9 @@ pub mod settings;
 pub mod step_list;
 pub mod steps;
 pub mod summary;
+pub mod upkeep_steps;
 pub mod world;
+pub mod writer;
 
 pub use market_choice::MarketChoice;
 pub use settings::Settings;

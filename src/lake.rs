@@ -12,6 +12,7 @@
 mod append;
 mod cells;
 mod columns;
+mod compact;
 mod digest;
 mod error;
 mod functions;
@@ -28,12 +29,15 @@ mod probe;
 mod replace;
 mod rows;
 mod session;
+mod status;
 mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod torn;
 #[cfg(test)]
 mod upkeep_tests;
+mod verify;
 
 pub use deltalake::arrow;
 pub use deltalake::datafusion;
@@ -47,7 +51,7 @@ pub use error::LakeError;
 pub use lease::{Lease, LeaseHolder};
 pub use ledger::Committed;
 pub use live::{LiveTable, PreparedQuery};
-pub use maintenance::{TableFault, TableHealth, Vacuum};
+pub use maintenance::Vacuum;
 pub use parquet::read_parquet;
 pub use pinned::PinnedSession;
 pub use probe::Probed;
@@ -56,5 +60,8 @@ pub use rows::{Row, Rows};
 pub use session::{
     narrowed_to_sessions, new_session, query_read_only, register, session_with, tables_read,
 };
+pub use status::TableHealth;
 pub use store::{Durability, Lake, LakeOptions};
 pub use table::{TableName, TableSpec};
+pub use torn::TornEntry;
+pub use verify::{TableFault, Verified};

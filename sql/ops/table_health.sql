@@ -1,11 +1,11 @@
--- about: Files, bytes and versions of each table at the close.
--- grain: one row a table and session
--- key: table_name, session_date
+-- about: Files, bytes and versions of each table at its upkeep.
+-- grain: one row a table and run
+-- key: table_name, run_id
 -- owner: lake
 -- live: batch
 create table ops.table_health (
     table_name varchar not null,
-    version bigint not null,
+    wall_version bigint not null,
     wall_files bigint not null,
     wall_bytes bigint not null,
     row_count bigint not null,

@@ -13,7 +13,7 @@ use crate::exchange::{
     Exchange, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
 };
 use crate::journal::Journal;
-use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
+use crate::lake::{Durability, Lake, LakeOptions};
 use crate::market::sessions::{Calendar, Venue};
 use crate::market::{Clock as _, Timestamp, WallClock};
 use crate::schedule::{Job, Jobs, Occurrence, When};
@@ -23,6 +23,7 @@ use super::home::Home;
 use super::paper::exchange_config;
 use super::settings::BrokerKind;
 use super::world::{Pace, Plans, World, WorldParts};
+use super::writer::take_lake;
 
 /// The market behind a job by hand; any seed is as good as another.
 const SEED: u64 = 1;
@@ -58,13 +59,14 @@ pub fn run_job(home: &Home, job: &str, date: Option<NaiveDate>) -> anyhow::Resul
         bail!("a job by hand runs for the current session, {session}; leave --date away");
     }
     home.create()?;
-    let holder = LeaseHolder {
-        host: Home::machine(),
-        process: format!("deltadesk run {job}, process {}", std::process::id()),
-    };
-    let lease = Lease::take(&home.lake(), holder, now)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let (lease, set_aside) = take_lake(home, &format!("run {job}"), runtime.handle())?;
+    for torn in &set_aside {
+        tracing::error!("{torn}");
+    }
     let occurrence = Occurrence::new(found, now);
-    let mut world = build(home, (plans, set), &calendar, (session, now))?;
+    let mut world = build((home, runtime), (plans, set), &calendar, (session, now))?;
     world.advance_to(now)?;
     let outcome = world.run_job(&found.pipeline, &occurrence);
     world.flush_all()?;
@@ -93,13 +95,11 @@ fn session_for(calendar: &Calendar, job: &Job, now: Timestamp) -> anyhow::Result
 }
 
 fn build(
-    home: &Home,
+    (home, runtime): (&Home, tokio::runtime::Runtime),
     (plans, set): (Plans, crate::pipeline::Files),
     calendar: &Arc<Calendar>,
     (session, now): (NaiveDate, Timestamp),
 ) -> anyhow::Result<World<PaperBroker>> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let config = SyntheticConfig {
         seed: SEED,
         first_session: session,

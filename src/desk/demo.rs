@@ -14,7 +14,7 @@ use crate::exchange::{
     SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
 };
 use crate::journal::Journal;
-use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
+use crate::lake::{Durability, Lake, LakeOptions};
 use crate::market::clock::Stopwatch;
 use crate::market::sessions::{Calendar, Session, Venue};
 use crate::market::{Clock as _, Timestamp, WallClock};
@@ -28,6 +28,7 @@ use super::market_choice::MarketChoice;
 use super::paper::exchange_config;
 use super::summary::{DaySummary, day_summary};
 use super::world::{Pace, Plans, World, WorldParts};
+use super::writer::take_lake;
 use super::{files, recording};
 
 /// What was asked for.
@@ -100,11 +101,10 @@ pub fn run(
     let calendar = Arc::clone(&plans.calendar);
     let planner = Planner::new(jobs, Arc::clone(&calendar));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
-    let holder = LeaseHolder {
-        host: Home::machine(),
-        process: format!("deltadesk demo, process {}", std::process::id()),
-    };
-    let mut lease = Lease::take(&home.lake(), holder, WallClock.now())?;
+    let (mut lease, set_aside) = take_lake(home, "demo", runtime.handle())?;
+    for torn in &set_aside {
+        tracing::error!("{torn}");
+    }
     let market = build_market(order, &plans, &calendar, &runtime)?;
     let sessions = sessions_of(order, &market, &calendar)?;
     let record = market.record.clone();

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::broker::ib::{IbBroker, Listed};
 use crate::journal::Journal;
-use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
+use crate::lake::{Durability, Lake, LakeOptions, Lease};
 use crate::market::clock::Stopwatch;
 use crate::market::sessions::Venue;
 use crate::market::{Clock, Timestamp, Usd, WallClock};
@@ -29,6 +29,7 @@ use super::files;
 use super::home::Home;
 use super::memory::note_listing;
 use super::world::{Pace, Plans, World, WorldParts};
+use super::writer::take_lake;
 
 /// Enough that the embedded gateway at work holds up neither the connection to it nor its timers:
 /// what is sent late reads as sent too fast.
@@ -88,17 +89,16 @@ pub fn run(
     jobs.check_pipelines(&plans.pipelines.keys().cloned().collect())
         .map_err(|faults| anyhow!("{faults}"))?;
     home.create()?;
-    let holder = LeaseHolder {
-        host: Home::machine(),
-        process: format!("deltadesk serve, process {}", std::process::id()),
-    };
-    let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    let (lease, set_aside) = take_lake(home, "serve", runtime.handle())?;
     let planner = Planner::new(jobs, Arc::clone(&plans.calendar));
     let behind = put_up(order, home, (&plans, &origins), runtime.handle())?;
     let clock = Arc::clone(&behind.clock);
     listener.line(clock.now(), &behind.said);
+    for torn in &set_aside {
+        listener.line(clock.now(), torn);
+    }
     if await_broker(&behind, stop, listener) == Waited::Stopped {
         lease.release(WallClock.now())?;
         listener.line(clock.now(), "stopped before the broker was there: nothing was begun");

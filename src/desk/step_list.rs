@@ -17,11 +17,12 @@ use crate::trade::{Task, Trader, TraderStep};
 
 use super::memory::Memory;
 use super::report_step::ReportStep;
-use super::steps::{AuditStep, BuildStep, CheckpointStep, FlushStep};
+use super::steps::{AuditStep, BuildStep, FlushStep};
+use super::upkeep_steps::{CheckpointStep, CompactStep, HealthStep, VacuumStep};
 use super::world::Plans;
 
 /// Names of all steps, as pipelines write them.
-pub const STEPS: [&str; 20] = [
+pub const STEPS: [&str; 23] = [
     "audit.cross",
     "build.close",
     "build.silver",
@@ -38,6 +39,9 @@ pub const STEPS: [&str; 20] = [
     "journal.peaks",
     "journal.publish",
     "lake.checkpoint",
+    "lake.compact",
+    "lake.health",
+    "lake.vacuum",
     "report.daily",
     "trade.act",
     "trade.observe",
@@ -91,7 +95,7 @@ impl<B: Broker + Feed + 'static> StepParts<'_, B> {
         }
         let audits = self.plans.catalogue.cross_audits().cloned().map(Arc::new).collect();
         steps.insert("audit.cross", Box::new(AuditStep { runtime: self.handle.clone(), audits }));
-        steps.insert("lake.checkpoint", Box::new(CheckpointStep { runtime: self.handle.clone() }));
+        steps.extend(self.upkeep());
         let report = ReportStep::new(
             self.handle.clone(),
             self.files,
@@ -100,6 +104,18 @@ impl<B: Broker + Feed + 'static> StepParts<'_, B> {
         )?;
         steps.insert("report.daily", Box::new(report));
         Ok(steps)
+    }
+
+    fn upkeep(&self) -> BTreeMap<&'static str, Box<dyn Step>> {
+        let runtime = || self.handle.clone();
+        let days = self.plans.settings.lake.retention_days;
+        let retention = chrono::Duration::days(i64::from(days));
+        let mut steps: BTreeMap<&'static str, Box<dyn Step>> = BTreeMap::new();
+        steps.insert("lake.compact", Box::new(CompactStep { runtime: runtime() }));
+        steps.insert("lake.checkpoint", Box::new(CheckpointStep { runtime: runtime() }));
+        steps.insert("lake.vacuum", Box::new(VacuumStep { runtime: runtime(), retention }));
+        steps.insert("lake.health", Box::new(HealthStep { runtime: runtime() }));
+        steps
     }
 
     fn ingest(&self) -> BTreeMap<&'static str, Box<dyn Step>> {

@@ -1,5 +1,5 @@
 //! The steps that belong to no trade and no source: building models, writing to the lake, auditing
-//! across tables, checkpoints.
+//! across tables.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -155,18 +155,6 @@ async fn offending_rows(
     let frame = session.sql(&audit.sql).await?;
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
     Ok(concat_batches(&schema, &frame.collect().await?)?)
-}
-
-/// Writes Delta checkpoints, so that opening a table stays cheap.
-pub struct CheckpointStep {
-    pub runtime: Handle,
-}
-
-impl Step for CheckpointStep {
-    fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
-        self.runtime.block_on(context.lake.checkpoint_all())?;
-        Ok(Vec::new())
-    }
 }
 
 /// What a query of a step gives back.

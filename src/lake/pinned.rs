@@ -129,7 +129,7 @@ impl SchemaProvider for PinnedSchema {
 
 impl TableSlot {
     /// The table's rows at a version. The newest state seen is kept and moved forward.
-    async fn provider_at(
+    pub(super) async fn provider_at(
         &self,
         version: u64,
         state: Arc<SessionState>,

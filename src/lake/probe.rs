@@ -2,6 +2,7 @@
 
 use deltalake::logstore::LogStore as _;
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use deltalake::parquet::file::reader::ChunkReader;
 use deltalake::{DeltaTable, Path as ObjectPath};
 use object_store::ObjectStoreExt as _;
 
@@ -54,6 +55,18 @@ impl Lake {
 
 impl TableSlot {
     async fn first_row(&self, path: &ObjectPath, size: i64) -> Result<(), String> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(self.whole_file(path, size).await?)
+            .and_then(|builder| builder.with_batch_size(1).with_limit(1).build());
+        let first = reader.map_err(|error| error.to_string())?.next();
+        first.transpose().map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// A data file's bytes, where there are as many as the log says.
+    pub(super) async fn whole_file(
+        &self,
+        path: &ObjectPath,
+        size: i64,
+    ) -> Result<impl ChunkReader + 'static, String> {
         let store = self.log_store.object_store(None);
         let bytes = match store.get(path).await {
             Ok(found) => found.bytes().await.map_err(|error| error.to_string())?,
@@ -63,9 +76,6 @@ impl TableSlot {
         if bytes.len() as i64 != size {
             return Err(format!("it has {} bytes instead of {size}", bytes.len()));
         }
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-            .and_then(|builder| builder.with_batch_size(1).with_limit(1).build());
-        let first = reader.map_err(|error| error.to_string())?.next();
-        first.transpose().map(|_| ()).map_err(|error| error.to_string())
+        Ok(bytes)
     }
 }

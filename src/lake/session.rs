@@ -79,7 +79,7 @@ pub async fn narrowed_to_sessions(
     names: &BTreeSet<TableName>,
     (from, to): (NaiveDate, NaiveDate),
 ) -> Result<SessionContext, LakeError> {
-    let day = |date| lit(ScalarValue::Date32(Some(Date32Type::from_naive_date(date))));
+    let day = |date| lit(day_literal(date));
     let mut narrowed = session.clone();
     for name in names {
         let reference = TableReference::full(CATALOGUE, name.schema(), name.name());
@@ -169,6 +169,11 @@ pub fn tables_read(session: &SessionContext, sql: &str) -> Result<BTreeSet<Table
             reference.schema().map(|schema| TableName::new(schema, reference.table()))
         })
         .collect())
+}
+
+/// A date as the engine compares it.
+pub(super) fn day_literal(date: NaiveDate) -> ScalarValue {
+    ScalarValue::Date32(Some(Date32Type::from_naive_date(date)))
 }
 
 /// Runs a query; anything that would change data, tables or settings is refused.

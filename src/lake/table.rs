@@ -101,6 +101,11 @@ impl TableSpec {
         Ok(Self { name, schema: Arc::new(Schema::new(fields)), append_only: false })
     }
 
+    /// The columns as a table's log has them.
+    pub(super) fn of_table(name: TableName, schema: SchemaRef) -> Self {
+        Self { name, schema, append_only: false }
+    }
+
     pub fn name(&self) -> &TableName {
         &self.name
     }

@@ -11,6 +11,10 @@ use super::*;
 
 const COUNT: &str = "select count(*) as n from bronze.quotes";
 
+fn no_keys() -> std::collections::BTreeMap<TableName, Vec<String>> {
+    std::collections::BTreeMap::new()
+}
+
 fn table_folder(home: &Path) -> PathBuf {
     home.join("bronze").join("quotes")
 }
@@ -63,7 +67,7 @@ async fn compaction_keeps_rows_versions_and_the_ledger() {
     let reopened = open(home.path()).await;
     let again = reopened.append(&spec(), &batch(2), vec![rows(20, 10)]).await.unwrap();
     assert_eq!(again.outcome, Outcome::AlreadyThere);
-    assert!(reopened.verify().await.unwrap().is_empty());
+    assert!(reopened.verify(&no_keys()).await.unwrap().faults.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +80,7 @@ async fn vacuum_deletes_what_no_version_needs() {
     std::fs::write(&orphan, "a crash left this").unwrap();
     let kept = lake.vacuum(&table, Duration::days(30), Vacuum::Trial).await.unwrap();
     assert!(kept.len() <= 1, "{kept:?}");
-    assert!(lake.verify().await.unwrap().is_empty());
+    assert!(lake.verify(&no_keys()).await.unwrap().faults.is_empty());
     assert_eq!(counted(&lake.session_at(None).await.unwrap(), COUNT).await, 40);
 }
 
@@ -175,7 +179,7 @@ async fn a_folder_without_a_log_is_named_and_harms_no_other_table() {
         assert!(text.contains("bronze/quotes") && text.contains("_delta_log"), "{text}");
         assert!(text.contains("Restore the folder from a backup"), "{text}");
     }
-    let found = lake.verify().await.unwrap();
+    let found = lake.verify(&no_keys()).await.unwrap().faults;
     assert_eq!(
         found.iter().map(|fault| fault.table.to_string()).collect::<Vec<_>>(),
         ["bronze.quotes"]
@@ -193,9 +197,14 @@ async fn a_torn_commit_is_named_with_what_to_do() {
         let lake = open(home.path()).await;
         let fault = lake.commits(spec().name()).await.unwrap_err().to_string();
         assert!(fault.contains("00000000000000000003.json cannot be read"), "{fault}");
-        assert!(fault.contains("delete it, and its rows are written again"), "{fault}");
-        std::fs::remove_file(&entry).unwrap();
+        assert!(fault.contains("sets it aside, and its rows are written again"), "{fault}");
         let lake = open(home.path()).await;
+        let writer = LeaseHolder { host: "desk".into(), process: "a writer".into() };
+        let lease = Lease::take(home.path(), writer, noon()).unwrap();
+        let aside = lake.set_torn_aside(&lease).await.unwrap();
+        assert_eq!(aside.iter().map(|torn| torn.version).collect::<Vec<_>>(), [3]);
+        assert!(!entry.exists() && table_folder(home.path()).join(&aside[0].kept_as).exists());
+        assert!(lake.set_torn_aside(&lease).await.unwrap().is_empty());
         let again = lake.append(&spec(), &batch(3), vec![rows(30, 10)]).await.unwrap();
         assert_eq!((again.outcome, again.version), (Outcome::Written, Some(3)));
     }
@@ -210,12 +219,12 @@ async fn a_truncated_data_file_is_found() {
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     let lake = open(home.path()).await;
-    let found = lake.verify().await.unwrap();
+    let found = lake.verify(&no_keys()).await.unwrap().faults;
     let name = file.file_name().unwrap().to_str().unwrap();
     assert_eq!(found.len(), 1);
     assert!(found[0].problem.contains(name) && found[0].problem.contains("bytes instead of"));
     std::fs::remove_file(&file).unwrap();
-    let found = open(home.path()).await.verify().await.unwrap();
+    let found = open(home.path()).await.verify(&no_keys()).await.unwrap().faults;
     assert!(found[0].problem.contains(name), "{found:?}");
 }
 

@@ -203,7 +203,7 @@ impl LiveTables {
                 };
                 let mut key = model.key.clone();
                 if model.role != Role::Table {
-                    key = union_key(model);
+                    key = model.stored_key();
                 }
                 let slot = Slot::new(Arc::clone(&schema), model.live.clone(), key, storage);
                 self.register(&model.table, slot)?;
@@ -456,15 +456,6 @@ fn union_text(model: &Model) -> String {
         "select '{name}' as {label}, cast({priority} as bigint) as priority, part.*, \
          run.as_of, run.run_id, run.session_date from ({}) as part cross join run order by {}",
         model.sql,
-        union_key(model).join(", ")
+        model.stored_key().join(", ")
     )
-}
-
-fn union_key(model: &Model) -> Vec<String> {
-    let columns: &[&str] = match model.role {
-        Role::Rule { .. } => &["as_of", "rule", "scope", "subject_id"],
-        Role::Entry { .. } => &["as_of", "entry", "symbol"],
-        Role::Table => &[],
-    };
-    columns.iter().map(|column| (*column).to_owned()).collect()
 }

@@ -73,6 +73,16 @@ impl Model {
     pub fn sql_hash(&self) -> String {
         hex(&Sha256::digest(self.sql.as_bytes()))
     }
+
+    /// The key of the table in the lake; parts of a union have one in common.
+    pub fn stored_key(&self) -> Vec<String> {
+        let columns: &[&str] = match self.role {
+            Role::Table => return self.key.clone(),
+            Role::Rule { .. } => &["as_of", "rule", "scope", "subject_id"],
+            Role::Entry { .. } => &["as_of", "entry", "symbol"],
+        };
+        columns.iter().map(|column| (*column).to_owned()).collect()
+    }
 }
 
 /// Lower-case hexadecimal.

@@ -1,0 +1,26 @@
+//! The right to write a home's lake, and the lake made fit for it.
+
+use tokio::runtime::Handle;
+
+use super::home::Home;
+use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
+use crate::market::{Clock as _, WallClock};
+
+/// Takes the lake's lease for a command, or says who holds it. What a power loss cut off is set
+/// aside, and told.
+pub fn take_lake(
+    home: &Home,
+    command: &str,
+    runtime: &Handle,
+) -> anyhow::Result<(Lease, Vec<String>)> {
+    let holder = LeaseHolder {
+        host: Home::machine(),
+        process: format!("deltadesk {command}, process {}", std::process::id()),
+    };
+    let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
+    let aside = runtime.block_on(async {
+        let lake = Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)).await?;
+        lake.set_torn_aside(&lease).await
+    })?;
+    Ok((lease, aside.iter().map(ToString::to_string).collect()))
+}
