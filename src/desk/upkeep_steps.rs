@@ -1,5 +1,5 @@
-//! The lake's upkeep as steps: small files joined, checkpoints, old files deleted, and an account of
-//! what there is.
+//! The lake's upkeep as steps: small files joined, checkpoints, old files deleted, and an account
+//! of what there is.
 
 use chrono::Duration;
 use tokio::runtime::Handle;

@@ -195,9 +195,9 @@ impl TableSlot {
     pub(super) fn torn(&self, version: u64, problem: &str) -> LakeError {
         self.broken(
             format!("log entry {version:020}.json cannot be read: {problem}"),
-            "If it is the newest entry, a power loss cut it off: the next `deltadesk serve`, `run` or \
-             `demo` sets it aside, and its rows are written again; otherwise restore the folder \
-             from a backup",
+            "If it is the newest entry, a power loss cut it off: the next `deltadesk serve`, `run` \
+             or `demo` sets it aside, and its rows are written again; otherwise restore the \
+             folder from a backup",
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Verification of a lake: logs, files, statistics, encodings, keys.
 //!
-//! Reads everything and changes nothing. What would make an answer wrong is a fault; what only takes
-//! room is a note.
+//! Reads everything and changes nothing. What would make an answer wrong is a fault; what only
+//! takes room is a note.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -125,11 +125,13 @@ fn what_cannot_be_done_says_why() {
     refused(home.path(), &["compact", "gold.none"], &["has no table gold.none", "lake status"]);
     refused(home.path(), &["lineage", "gold.none"], &["no model makes or reads gold.none"]);
     let holder = LeaseHolder { host: "desk".to_owned(), process: "the server".to_owned() };
-    let held = Lease::take(&home.path().join("lake"), holder, at(0)).unwrap();
+    let held =
+        Lease::take(&home.path().join("lake"), holder, at(0) + chrono::Duration::days(3_650))
+            .unwrap();
     refused(home.path(), &["compact"], &["held by the server on desk"]);
     // Looking needs no lease.
     done(home.path(), &["status"]);
-    drop(held);
+    held.release(at(0)).unwrap();
     done(home.path(), &["compact"]);
 }
 

@@ -35,6 +35,8 @@ mod gateway_tape;
 mod gateway_trade_faults;
 /// Homes in which a day costs little, for the tests that run one.
 mod homes;
+/// The predecessor's lake, taken over.
+mod import_v6;
 /// `deltadesk lake` on a lake that is hurt on purpose.
 mod lake_command;
 /// `broker = "ib"` against a gateway of another process.

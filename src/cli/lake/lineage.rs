@@ -56,8 +56,8 @@ fn inputs(home: &Home) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
-/// The part of the whole that a table stands in: what it is made from, all the way down, and what is
-/// made from it, all the way up.
+/// The part of the whole that a table stands in: what it is made from, all the way down, and what
+/// is made from it, all the way up.
 fn around(inputs: &Inputs, table: &TableName) -> anyhow::Result<Inputs> {
     let known = inputs.contains_key(table) || inputs.values().any(|read| read.contains(table));
     if !known {

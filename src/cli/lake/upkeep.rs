@@ -15,9 +15,16 @@ use crate::market::{Clock as _, Timestamp, WallClock};
 
 /// Which table, and to where.
 #[derive(Debug, Args)]
-#[group(id = "target", required = true, multiple = false, args = ["version", "as_of"])]
 pub struct Restore {
     table: TableName,
+    #[command(flatten)]
+    to: To,
+}
+
+/// To where: one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct To {
     /// A version, as `lake status` counts them.
     #[arg(long, value_name = "N")]
     version: Option<u64>,
@@ -81,7 +88,7 @@ pub fn restore(home: &Home, typed: &Restore) -> anyhow::Result<()> {
     under_lease(home, "restore", |lake, runtime| {
         runtime.block_on(async {
             chosen(lake, Some(table))?;
-            let version = match (typed.version, typed.as_of) {
+            let version = match (typed.to.version, typed.to.as_of) {
                 (Some(version), _) => version,
                 (None, Some(as_of)) => {
                     lake.version_as_of(table, as_of).await?.ok_or_else(|| {

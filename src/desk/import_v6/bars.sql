@@ -1,4 +1,5 @@
--- about: Daily bars as the predecessor had them, from two tables and at least two sources; a volatility of 0 was never computed.
+-- about: Daily bars as the predecessor had them, from two tables and at least two sources; a
+-- volatility of 0 was never computed.
 with
 read as (
     select
@@ -31,7 +32,8 @@ select
     end as _reason,
     concat_ws(
         ' ', underlying, cast(day as varchar), 'high', coalesce(cast(high as varchar), 'none'),
-        'low', coalesce(cast(low as varchar), 'none'), 'close', coalesce(cast(close as varchar), 'none')
+        'low', coalesce(cast(low as varchar), 'none'),
+        'close', coalesce(cast(close as varchar), 'none')
     ) as _detail,
     _source_table,
     _source_file,

@@ -1,4 +1,6 @@
--- about: Strategies as the predecessor meant to trade them. It never had a fill: 'filled' rows are positions that were copied, at their average cost. 2000-01-01 was its way of writing no time.
+-- about: Strategies as the predecessor meant to trade them. It never had a fill: 'filled' rows
+-- are positions that were copied, at their average cost. 2000-01-01 was its way of writing no
+-- time.
 select
     execution_id,
     strategy_id,

@@ -1,13 +1,18 @@
--- about: Option quotes as the predecessor wrote them: one coding of `right`, no sentinels. written_at is when it wrote a row, which is not when the quote was made.
--- A bid of -1 beside an ask is IB's "nothing bid" and stays as no bid; an implied volatility of 0 and greeks that are all 0 were never computed; open interest was never read, and is 0 everywhere.
+-- about: Option quotes as the predecessor wrote them: one coding of `right`, no sentinels.
+-- written_at is when it wrote a row, which is not when the quote was made.
+-- A bid of -1 beside an ask is IB's "nothing bid" and stays as no bid; an implied volatility of
+-- 0 and greeks that are all 0 were never computed; open interest was never read, and is 0
+-- everywhere.
 with
 read as (
     select
         *,
         coalesce(ts_utc, "timestamp") as at,
         coalesce(symbol, folder_symbol) as underlying,
-        case when upper("right") in ('C', 'CALL') then 'C' when upper("right") in ('P', 'PUT') then 'P' end
-            as side,
+        case
+            when upper("right") in ('C', 'CALL') then 'C'
+            when upper("right") in ('P', 'PUT') then 'P'
+        end as side,
         case when regexp_like(expiry, '^[0-9]{8}$')
             then try_cast(
                 concat(substr(expiry, 1, 4), '-', substr(expiry, 5, 2), '-', substr(expiry, 7, 2))

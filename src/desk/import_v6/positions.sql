@@ -1,10 +1,13 @@
--- about: Positions as the predecessor read them from IB. It never had a price; average_cost is IB's, with the multiplier in it.
+-- about: Positions as the predecessor read them from IB. It never had a price; average_cost is
+-- IB's, with the multiplier in it.
 select
     "timestamp" as read_at,
     conid,
     symbol,
-    case when upper("right") in ('C', 'CALL') then 'C' when upper("right") in ('P', 'PUT') then 'P' end
-        as option_right,
+    case
+        when upper("right") in ('C', 'CALL') then 'C'
+        when upper("right") in ('P', 'PUT') then 'P'
+    end as option_right,
     strike as strike_usd,
     case when regexp_like(expiry, '^[0-9]{8}$')
         then try_cast(
@@ -24,7 +27,9 @@ select
         when "position" is null then 'no_quantity'
         when average_cost is null then 'no_cost'
     end as _reason,
-    concat_ws(' ', symbol, 'contract', cast(conid as varchar), cast("position" as varchar)) as _detail,
+    concat_ws(
+        ' ', symbol, 'contract', cast(conid as varchar), cast("position" as varchar)
+    ) as _detail,
     _source_table,
     _source_file,
     _file_state,

@@ -116,8 +116,8 @@ fn plain(array: &ArrayRef) -> ArrayRef {
     Arc::new(plain.collect::<Float64Array>())
 }
 
-/// Times of New York as instants. One that a clock there never shows, or shows twice, is NULL: which
-/// instant it was cannot be known.
+/// Times of New York as instants. One that a clock there never shows, or shows twice, is NULL:
+/// which instant it was cannot be known.
 fn in_new_york(array: &ArrayRef) -> ArrayRef {
     let at = |micros: i64| {
         let naive = DateTime::from_timestamp_micros(micros)?.naive_utc();

@@ -1,5 +1,5 @@
-//! What is imported: tables of the predecessor, the columns that are read of them, and the statement
-//! that brings them into shape.
+//! What is imported: tables of the predecessor, the columns that are read of them, and the
+//! statement that brings them into shape.
 
 use super::reading::{Column, Kind};
 
