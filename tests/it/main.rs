@@ -39,6 +39,8 @@ mod homes;
 mod import_v6;
 /// `deltadesk lake` on a lake that is hurt on purpose.
 mod lake_command;
+/// A writer of the lake that is killed again and again.
+mod lake_crash;
 /// `broker = "ib"` against a gateway of another process.
 mod live;
 /// Recorded chains: every input row is accounted for.
