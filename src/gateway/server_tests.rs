@@ -228,18 +228,20 @@ async fn a_client_that_stops_reading_and_says_nothing_is_given_up() {
         let asked = [&["1", "11", &req_id, &conid][..], &contract, &["0", "", "0", "0", ""]];
         stream.write_all(&line(&asked.concat())).await.unwrap();
     }
-    // Until the socket takes no more of the answers.
+    // Until the socket takes no more of the answers. A slow gateway reads many questions at once and
+    // may give it up in the middle of them.
     let chain = line(&["78", "9000", "SPY", "", "STK", &spy]);
     let mut stuck = 0;
+    let mut ended = false;
     for _ in 0..500 {
         stuck = if waiting(&gateway) > 600 { stuck + 1 } else { 0 };
-        if stuck == 3 {
+        ended = stream.write_all(&chain.repeat(50)).await.is_err();
+        if stuck == 3 || ended {
             break;
         }
-        stream.write_all(&chain.repeat(50)).await.unwrap();
         sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(stuck, 3, "its answers wait");
+    assert!(stuck == 3 || ended, "its answers wait");
     until("it is given up", || gateway.house().seats.is_empty()).await;
     let mut heard = vec![0; 1 << 20];
     let closed = async { while stream.read(&mut heard).await.is_ok_and(|count| count > 0) {} };

@@ -83,12 +83,13 @@ struct Found {
 impl TableSlot {
     async fn look(&self, found: &mut Found) -> Result<(), LakeError> {
         let versions = log_versions(self).await?;
-        for pair in versions.windows(2).filter(|pair| pair[1] != pair[0] + 1) {
-            found.faults.push(format!(
-                "the log goes from {:020}.json to {:020}.json. Restore the entries between from \
-                 a backup",
-                pair[0], pair[1]
-            ));
+        for (before, after) in versions.iter().zip(versions.iter().skip(1)) {
+            if *after != before + 1 {
+                found.faults.push(format!(
+                    "the log goes from {before:020}.json to {after:020}.json. Restore the entries \
+                     between from a backup"
+                ));
+            }
         }
         let mut named = BTreeSet::new();
         for version in &versions {

@@ -120,7 +120,8 @@ async fn a_writer_that_is_killed_at_any_moment_loses_and_doubles_nothing() {
     let mut draw = ChaCha8Rng::seed_from_u64(4);
     for _ in 0..kills() {
         let mut child = writer(folder.path());
-        std::thread::sleep(Duration::from_millis(200 + u64::from(draw.next_u32() % 1_200)));
+        let lived = 200 + u64::from(draw.next_u32() % 1_200);
+        tokio::time::sleep(Duration::from_millis(lived)).await;
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -1,6 +1,7 @@
 //! `deltadesk lake import-v6`: the predecessor's lake, with an account of each row.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -80,17 +81,17 @@ fn as_text(account: &Account) -> String {
     let mut text = aligned(&header, &rows);
     for ((table, state), tally) in &account.tallies {
         for (reason, count) in &tally.quarantined {
-            text.push_str(&format!("quarantined: {table}, {state}: {count} {reason}\n"));
+            let _ = writeln!(text, "quarantined: {table}, {state}: {count} {reason}");
         }
     }
     for note in &account.notes {
-        text.push_str(&format!("note: {note}\n"));
+        let _ = writeln!(text, "note: {note}");
     }
     for (state, flag) in [(FileState::Orphan, "--orphans"), (FileState::Superseded, "--superseded")]
     {
         let left = left(account, state);
         if left > 0 {
-            text.push_str(&format!("{left} rows are in {state} files: {flag} imports them\n"));
+            let _ = writeln!(text, "{left} rows are in {state} files: {flag} imports them");
         }
     }
     text.push_str("the rows are in research.v6_*; `deltadesk sql` shows them\n");

@@ -39,6 +39,7 @@ fn the_shipped_jobs_are_sound() {
         "reference",
         "report",
         "sweep",
+        "upkeep",
     ];
     assert_eq!(names, expected);
     let whens: Vec<_> = jobs.iter().map(|job| format!("{}: {}", job.name, job.when)).collect();
@@ -54,6 +55,7 @@ fn the_shipped_jobs_are_sound() {
         "reference: OPT open-30m",
         "report: on demand",
         "sweep: every 5m from XNYS open to close",
+        "upkeep: XNYS close+330m",
     ];
     assert_eq!(whens, expected);
     assert_eq!(jobs.named("sweep").unwrap().misfire, Misfire::None);
