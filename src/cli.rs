@@ -14,6 +14,7 @@ mod gateway;
 mod init;
 mod jobs;
 mod lake;
+mod models;
 mod report;
 mod run;
 mod serve;
@@ -51,6 +52,8 @@ enum Command {
     Sql(sql::Typed),
     /// What the lake consists of, whether it is sound, and its upkeep.
     Lake(lake::Typed),
+    /// What of silver and gold the models of now would make otherwise, and making it.
+    Models(models::Typed),
     /// Sessions of an exchange: XNYS, OPT, CBOE or CME.
     Calendar(calendar::Typed),
     /// Write the report of a day again from the lake.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(command) => command.run(home),
         Command::Sql(command) => command.run(home),
         Command::Lake(command) => command.run(home),
+        Command::Models(command) => command.run(home),
         Command::Calendar(command) => command.run(home),
         Command::Report(command) => command.run(home),
         Command::Explain(command) => command.run(home),

@@ -17,6 +17,7 @@ pub mod market_choice;
 mod memory;
 pub mod paper;
 pub mod paper_gateway;
+pub mod rebuild;
 pub mod recorded_gateway;
 pub mod recording;
 pub mod reference;

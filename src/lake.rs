@@ -44,7 +44,7 @@ pub use deltalake::datafusion;
 pub use deltalake::datafusion::catalog::TableProvider;
 pub use deltalake::datafusion::prelude::SessionContext;
 
-pub use append::{Appended, Batch, Outcome};
+pub use append::{Appended, Batch, Outcome, conform};
 pub use cells::{Cell, RowBuilder};
 pub use digest::{digest_table, row_text};
 pub use error::LakeError;

@@ -6,12 +6,15 @@
 //! This module knows no trading word and places no order.
 
 pub mod audit;
+mod built;
 pub mod catalogue;
 mod delivery;
 pub mod flush;
 pub mod live;
 pub mod model;
 pub mod model_test;
+mod parts;
+mod replay;
 mod restore;
 pub mod retention;
 mod round;
@@ -19,10 +22,12 @@ pub mod run;
 mod slot;
 pub mod step;
 
+pub use built::{BuildReport, ModelFailed, ModelRun, Phase};
 pub use catalogue::{Catalogue, Files};
 pub use delivery::{Sequence, Shared, deliver, ops_stamp};
-pub use flush::{Flush, Flusher, HeldKeys, Numbering};
-pub use live::{BuildReport, LiveTables, Phase};
+pub use flush::{Flush, Flusher, HeldKeys, Numbering, sorted};
+pub use live::LiveTables;
 pub use model::{FileFault, Kind, Model, Retention, Role};
+pub use replay::{RecordedBuild, Replayed, Tally, keeps_cuts, recorded_builds, replay};
 pub use run::{Params, Run};
 pub use step::{Pipeline, Step, StepContext};

@@ -5,6 +5,7 @@
 -- freshness: each run
 -- kind: snapshot
 -- live: session
+-- rewritten: never
 -- engine: portable
 with
 clock as (

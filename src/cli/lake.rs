@@ -9,6 +9,8 @@ mod status;
 mod upkeep;
 mod verify;
 
+pub use upkeep::under_lease;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};

@@ -79,7 +79,9 @@ impl<B: Broker + Feed + 'static> StepParts<'_, B> {
             ("build.sweep", Phase::Sweep),
             ("build.close", Phase::Close),
         ] {
-            steps.insert(name, Box::new(BuildStep { phase, sql_hashes: hashes.clone() }));
+            let sequence = Rc::clone(self.sequence);
+            let sql_hashes = hashes.clone();
+            steps.insert(name, Box::new(BuildStep { phase, sql_hashes, sequence }));
         }
         for (name, which) in [("flush.bronze", Flush::Bronze), ("flush.derived", Flush::Derived)] {
             steps.insert(name, Box::new(FlushStep { flusher: self.flusher.clone(), which }));

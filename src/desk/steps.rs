@@ -15,7 +15,7 @@ use crate::market::clock::Stopwatch;
 use crate::pipeline::audit::first_row;
 use crate::pipeline::catalogue::{Audit, AuditSpan};
 use crate::pipeline::flush::{Flush, Flusher};
-use crate::pipeline::{Phase, Run, Step, StepContext};
+use crate::pipeline::{ModelRun, Phase, Run, Sequence, Shared, Step, StepContext};
 use crate::pipeline::{deliver, ops_stamp};
 
 /// Runs the models of a phase.
@@ -23,13 +23,18 @@ pub struct BuildStep {
     pub phase: Phase,
     /// SHA-256 of each model's text, by path.
     pub sql_hashes: BTreeMap<String, String>,
+    /// Of the rows of bronze.
+    pub sequence: Shared<Sequence>,
 }
 
 impl Step for BuildStep {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
+        let cut = self.sequence.borrow().last();
         let report = context.live.build(context.run, self.phase)?;
+        let told =
+            |ran: &&ModelRun| self.phase == Phase::Close || ran.rows_out + ran.rows_quarantined > 0;
         let mut rows: Vec<Vec<Cell>> = Vec::new();
-        for ran in report.models.iter().filter(|ran| ran.rows_out + ran.rows_quarantined > 0) {
+        for ran in report.models.iter().filter(told) {
             let hash = self.sql_hashes.get(&ran.path).cloned().unwrap_or_default();
             let mut row: Vec<Cell> = vec![
                 ran.path.as_str().into(),
@@ -39,22 +44,38 @@ impl Step for BuildStep {
                 ran.duration_ms.into(),
             ];
             row.extend(ops_stamp(context.run));
+            let phase = self.phase.name();
+            row.extend([LIVE.into(), phase.into(), (ran.rows_in as i64).into(), cut.into()]);
+            row.extend([Cell::from(None::<String>), BUILT.into(), None::<String>.into()]);
             rows.push(row);
         }
-        let names = [
-            "model",
-            "rows_out",
-            "rows_quarantined",
-            "sql_hash",
-            "wall_duration_ms",
-            "as_of",
-            "run_id",
-            "session_date",
-        ];
-        deliver(context, &TableName::new("ops", "model_runs"), &names, &rows)?;
+        deliver(context, &TableName::new("ops", "model_runs"), &MODEL_RUNS, &rows)?;
         Ok(Vec::new())
     }
 }
+
+/// Columns of ops.model_runs.
+pub const MODEL_RUNS: [&str; 15] = [
+    "model",
+    "rows_out",
+    "rows_quarantined",
+    "sql_hash",
+    "wall_duration_ms",
+    "as_of",
+    "run_id",
+    "session_date",
+    "mode",
+    "phase",
+    "rows_in",
+    "ingest_seq_cut",
+    "inputs",
+    "status",
+    "detail",
+];
+/// A mode: what the desk built as it went.
+const LIVE: &str = "live";
+/// A status: it ran and its rows stand.
+pub const BUILT: &str = "built";
 
 /// Writes what is pending to the lake, one commit a table.
 pub struct FlushStep {

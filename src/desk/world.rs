@@ -386,35 +386,39 @@ impl<B: Broker + Feed + 'static> World<B> {
         self.run_at(&format!("{name}-{}", now.format("%Y%m%dT%H%M%S%.6fZ")), now)
     }
 
-    /// The identity of a run at an instant. An evening belongs to the session before it.
+    /// The identity of a run of this desk at an instant.
     pub fn run_at(&self, run_id: &str, as_of: Timestamp) -> anyhow::Result<Run> {
-        let local = as_of.with_timezone(&chrono_tz::America::New_York).date_naive();
-        let session = match self.calendar.session(Venue::Xnys, local)? {
-            Some(session) => session,
-            None => self.calendar.previous_session(Venue::Xnys, local)?,
-        };
-        let previous = self.calendar.previous_session(Venue::Xnys, session.session_date)?;
-        let futures =
-            self.calendar.previous_session(Venue::CmeEquityFutures, session.session_date)?;
-        let phase = if as_of < session.open {
-            "pre"
-        } else if as_of < session.close {
-            "regular"
-        } else {
-            "post"
-        };
-        Ok(Run {
-            run_id: run_id.to_owned(),
-            as_of,
-            session_date: session.session_date,
-            previous_session_date: previous.session_date,
-            session_open_at: session.open,
-            session_close_at: session.close,
-            previous_session_close_at: previous.close,
-            previous_futures_close_at: futures.close,
-            session_phase: phase.to_owned(),
-        })
+        run_of(&self.calendar, run_id, as_of)
     }
+}
+
+/// The identity of a run at an instant. An evening belongs to the session before it.
+pub fn run_of(calendar: &Calendar, run_id: &str, as_of: Timestamp) -> anyhow::Result<Run> {
+    let local = as_of.with_timezone(&chrono_tz::America::New_York).date_naive();
+    let session = match calendar.session(Venue::Xnys, local)? {
+        Some(session) => session,
+        None => calendar.previous_session(Venue::Xnys, local)?,
+    };
+    let previous = calendar.previous_session(Venue::Xnys, session.session_date)?;
+    let futures = calendar.previous_session(Venue::CmeEquityFutures, session.session_date)?;
+    let phase = if as_of < session.open {
+        "pre"
+    } else if as_of < session.close {
+        "regular"
+    } else {
+        "post"
+    };
+    Ok(Run {
+        run_id: run_id.to_owned(),
+        as_of,
+        session_date: session.session_date,
+        previous_session_date: previous.session_date,
+        session_open_at: session.open,
+        session_close_at: session.close,
+        previous_session_close_at: previous.close,
+        previous_futures_close_at: futures.close,
+        session_phase: phase.to_owned(),
+    })
 }
 
 impl<B> World<B> {

@@ -150,7 +150,7 @@ pub(super) async fn already_there(
 }
 
 /// Brings rows to the table's columns: by name, in the stored kinds, NaN as NULL.
-pub(super) fn conform(spec: &TableSpec, rows: &RecordBatch) -> Result<RecordBatch, LakeError> {
+pub fn conform(spec: &TableSpec, rows: &RecordBatch) -> Result<RecordBatch, LakeError> {
     let misfit =
         |problem: String| LakeError::SchemaMismatch { table: spec.name().clone(), problem };
     let schema = spec.arrow_schema();

@@ -1,4 +1,4 @@
-//! Rewriting derived tables: a whole table, with its columns, or one session of it.
+//! Rewriting derived tables: a whole table, with its columns, or some sessions of it.
 
 use chrono::NaiveDate;
 use deltalake::arrow::array::RecordBatch;
@@ -16,8 +16,8 @@ use super::{Committed, Lake, LakeError, TableSpec};
 pub enum Replaced {
     /// Every row and the columns.
     Whole,
-    /// The rows of one session.
-    Session(NaiveDate),
+    /// The rows of these sessions, from the first to the last.
+    Sessions(NaiveDate, NaiveDate),
 }
 
 impl Lake {
@@ -57,9 +57,9 @@ impl Lake {
             .with_commit_properties(properties);
         let write = match replaced {
             Replaced::Whole => write.with_schema_mode(SchemaMode::Overwrite),
-            Replaced::Session(date) => {
-                write.with_replace_where(format!("session_date = DATE '{date}'"))
-            }
+            Replaced::Sessions(first, last) => write.with_replace_where(format!(
+                "session_date >= DATE '{first}' AND session_date <= DATE '{last}'"
+            )),
         };
         let written = write.await.map_err(fault)?;
         slot.moved_on(&mut writing, &written).await?;

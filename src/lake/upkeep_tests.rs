@@ -111,7 +111,8 @@ async fn a_session_or_a_whole_table_is_replaced_in_one_commit() {
     let (spec, rows) = derived(two);
     lake.append(&spec, &batch(1), rows.clone()).await.unwrap();
     let (_, other) = derived("{\"value\":7,\"session_date\":\"2026-03-03\"}");
-    let day = Replaced::Session(NaiveDate::from_ymd_opt(2026, 3, 3).unwrap());
+    let day = NaiveDate::from_ymd_opt(2026, 3, 3).unwrap();
+    let day = Replaced::Sessions(day, day);
     let done = lake.replace(&spec, (&batch(2), day), other.clone()).await.unwrap();
     assert_eq!(done.outcome, Outcome::Written);
     let again = lake.replace(&spec, (&batch(2), day), other).await.unwrap();

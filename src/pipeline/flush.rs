@@ -135,7 +135,7 @@ impl Flusher {
 
 /// Inside a partition rows stand by symbol, expiry, right, strike and time, so that a reader skips
 /// most of a file.
-fn sorted(rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
+pub fn sorted(rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
     let wanted = [
         "session_date",
         "symbol",

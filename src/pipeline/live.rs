@@ -18,50 +18,14 @@ use crate::lake::{LiveTable, PreparedQuery, SessionContext, TableName, TableSpec
 use crate::market::clock::Stopwatch;
 
 use super::audit::{AuditOutcome, PendingAudits};
+use super::built::{BuildReport, ModelFailed, ModelRun, Phase};
 use super::catalogue::Catalogue;
 use super::model::{Kind, Model, Retention, Role};
+use super::parts::{first_part, union_text};
 use super::retention::roll_session;
 use super::round::{Answer, side_by_side};
 use super::run::{Params, Run, run_row, run_schema};
 use super::slot::{Slot, Storage, conform, names_and_types, nullable};
-
-/// Which models a build runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Typed rows only: the incremental models and what they read.
-    Silver,
-    /// After each sweep: everything but the close models.
-    Sweep,
-    /// At the session's close: everything.
-    Close,
-}
-
-impl Phase {
-    fn runs(self, kind: Kind) -> bool {
-        match kind {
-            Kind::Ephemeral | Kind::Incremental => true,
-            Kind::Snapshot => self != Self::Silver,
-            Kind::Close => self == Self::Close,
-        }
-    }
-}
-
-/// What a build did.
-#[derive(Debug, Clone, Default)]
-pub struct BuildReport {
-    /// In the order in which they ran.
-    pub models: Vec<ModelRun>,
-}
-
-/// What one model did in a build.
-#[derive(Debug, Clone, Default)]
-pub struct ModelRun {
-    pub path: String,
-    pub rows_out: usize,
-    pub rows_quarantined: usize,
-    /// Of the wall; `None` where the model had nothing to read.
-    pub duration_ms: Option<i64>,
-}
 
 struct Planned {
     model: Model,
@@ -70,6 +34,7 @@ struct Planned {
     /// Where its new rows come from: micro-batches of bronze, or run tables that come from such.
     /// Without any, the model always runs; with some, it runs when one of them has a row.
     driven_by: BTreeSet<TableName>,
+    reads: BTreeSet<TableName>,
 }
 
 /// All tables, all plans, and the rows not yet taken to the lake.
@@ -215,13 +180,14 @@ impl LiveTables {
             &schema,
             &catalogue.audits,
         ))?;
-        let driven_by = self.drivers(model)?;
-        Ok(Planned { model: model.clone(), query, audits, driven_by })
+        let reads = crate::lake::tables_read(&self.session, &model.sql)?;
+        let driven_by = self.drivers(model, reads.clone());
+        Ok(Planned { model: model.clone(), query, audits, driven_by, reads })
     }
 
-    fn drivers(&self, model: &Model) -> anyhow::Result<BTreeSet<TableName>> {
+    fn drivers(&self, model: &Model, mut reads: BTreeSet<TableName>) -> BTreeSet<TableName> {
         match model.kind {
-            Kind::Snapshot | Kind::Close => return Ok(BTreeSet::new()),
+            Kind::Snapshot | Kind::Close => return BTreeSet::new(),
             Kind::Ephemeral | Kind::Incremental => {}
         }
         let driven = |table: &TableName| {
@@ -234,9 +200,8 @@ impl LiveTables {
             });
             batch || through
         };
-        let mut reads = crate::lake::tables_read(&self.session, &model.sql)?;
         reads.retain(driven);
-        Ok(reads)
+        reads
     }
 
     /// The table's columns, where it exists.
@@ -282,20 +247,43 @@ impl LiveTables {
         slot.take(rows).with_context(|| format!("rows for {table} do not fit its columns"))
     }
 
-    /// Runs every model of the phase, in lineage order, then empties the micro-batches.
+    /// Runs every model of the phase, in lineage order, then empties the micro-batches. A build that
+    /// fails leaves every table as it was: the next one reads the same new rows, once.
     pub fn build(&mut self, run: &Run, phase: Phase) -> anyhow::Result<BuildReport> {
         self.set_run(run)?;
         let mut report = BuildReport::default();
+        let before = self.contents();
         let mut rounds = std::mem::take(&mut self.rounds);
         let outcome =
             rounds.iter_mut().try_for_each(|round| self.run_round(round, phase, &mut report));
         self.rounds = rounds;
-        outcome?;
+        if let Err(error) = outcome {
+            self.back_to(before);
+            return Err(error);
+        }
         for slot in self.slots.values_mut().filter(|slot| slot.retention == Retention::Batch) {
             slot.held.clear();
             slot.publish();
         }
         Ok(report)
+    }
+
+    fn contents(&self) -> Vec<(Vec<RecordBatch>, usize)> {
+        self.slots.values().map(|slot| (slot.held.clone(), slot.pending.len())).collect()
+    }
+
+    fn back_to(&mut self, contents: Vec<(Vec<RecordBatch>, usize)>) {
+        for (slot, (held, pending)) in self.slots.values_mut().zip(contents) {
+            slot.held = held;
+            slot.pending.truncate(pending);
+            slot.publish();
+        }
+    }
+
+    /// Rows that the tables which a model reads hold.
+    fn rows_before(&self, planned: &Planned) -> usize {
+        let held = planned.reads.iter().filter_map(|table| self.slots.get(table));
+        held.flat_map(|slot| &slot.held).map(RecordBatch::num_rows).sum()
     }
 
     /// Asks side by side, takes the answers in order.
@@ -312,10 +300,16 @@ impl LiveTables {
             .filter(|(_, planned)| due(planned) && !self.is_idle(planned))
             .map(|(place, planned)| (place, planned.query.clone()))
             .collect();
+        let rows_in: Vec<usize> = round.iter().map(|planned| self.rows_before(planned)).collect();
         let mut answers = side_by_side(&self.runtime, queries)?;
-        for (place, planned) in round.iter_mut().enumerate() {
+        for ((place, planned), rows_in) in round.iter_mut().enumerate().zip(rows_in) {
             match answers.remove(&place) {
-                Some(answer) => self.take_answer(planned, answer, report)?,
+                Some(answer) => {
+                    let path = planned.model.path.clone();
+                    let took = self.take_answer(planned, answer, report);
+                    let ran = took.with_context(|| ModelFailed { path })?;
+                    report.models.push(ModelRun { rows_in, ..ran });
+                }
                 None if due(planned) => self.take_nothing(&planned.model, report),
                 None => {}
             }
@@ -346,12 +340,11 @@ impl LiveTables {
         &mut self,
         planned: &mut Planned,
         answer: Answer,
-        report: &mut BuildReport,
-    ) -> anyhow::Result<()> {
+        report: &BuildReport,
+    ) -> anyhow::Result<ModelRun> {
         let stopwatch = Stopwatch::start();
         let model = &planned.model;
-        let batches =
-            answer.rows.with_context(|| format!("{}: the statement failed", model.path))?;
+        let batches = answer.rows?;
         let slot = self
             .slots
             .get_mut(&model.table)
@@ -369,13 +362,13 @@ impl LiveTables {
         }
         let duration_ms = (answer.seconds + stopwatch.elapsed_seconds()) * 1e3;
         tracing::debug!(model.path = model.path, duration_ms, "model ran");
-        report.models.push(ModelRun {
+        Ok(ModelRun {
             path: model.path.clone(),
+            rows_in: 0,
             rows_out,
             rows_quarantined,
             duration_ms: Some(duration_ms.round() as i64),
-        });
-        Ok(())
+        })
     }
 
     fn quarantine(
@@ -430,32 +423,4 @@ impl LiveTables {
             })
             .collect()
     }
-}
-
-/// True where no earlier part of the same table ran in this build.
-fn first_part(model: &Model, report: &BuildReport) -> bool {
-    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    match model.role {
-        Role::Table => true,
-        Role::Rule { .. } | Role::Entry { .. } => {
-            let same = folder(&model.path);
-            !report.models.iter().any(|ran| folder(&ran.path) == same)
-        }
-    }
-}
-
-/// The statement of a rule or entry, with its name and priority in front and the run behind, in
-/// order of its key: the order of an inner statement binds nobody.
-fn union_text(model: &Model) -> String {
-    let (label, name, priority) = match &model.role {
-        Role::Table => return model.sql.clone(),
-        Role::Rule { name, priority } => ("rule", name, priority),
-        Role::Entry { name, priority } => ("entry", name, priority),
-    };
-    format!(
-        "select '{name}' as {label}, cast({priority} as bigint) as priority, part.*, \
-         run.as_of, run.run_id, run.session_date from ({}) as part cross join run order by {}",
-        model.sql,
-        model.stored_key().join(", ")
-    )
 }

@@ -74,6 +74,14 @@ impl Model {
         hex(&Sha256::digest(self.sql.as_bytes()))
     }
 
+    /// Whether its rows say what was judged at the time: nothing ever computes them again.
+    pub fn is_record(&self) -> bool {
+        match self.role {
+            Role::Table => self.header.get("rewritten").is_some_and(|when| when == "never"),
+            Role::Rule { .. } | Role::Entry { .. } => true,
+        }
+    }
+
     /// The key of the table in the lake; parts of a union have one in common.
     pub fn stored_key(&self) -> Vec<String> {
         let columns: &[&str] = match self.role {
@@ -109,7 +117,7 @@ impl FileFault {
     }
 }
 
-const HEADER_KEYS: [&str; 16] = [
+const HEADER_KEYS: [&str; 17] = [
     "about",
     "grain",
     "key",
@@ -126,6 +134,7 @@ const HEADER_KEYS: [&str; 16] = [
     "audit",
     "sessions",
     "reads",
+    "rewritten",
 ];
 
 /// The `-- key: value` lines at the top of a file. A line without a key continues the one before.
@@ -246,6 +255,10 @@ impl Model {
                 return Err(FileFault::new(path, 1, fault));
             }
         };
+        if header.get("rewritten").is_some_and(|when| when != "never") {
+            let fault = "`rewritten` is `never` or is left away";
+            return Err(FileFault::new(path, 1, fault));
+        }
         let key = names(&need("key")?);
         let params = header.get("params").map_or_else(Vec::new, |text| names(text));
         Ok(Self {

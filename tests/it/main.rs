@@ -43,6 +43,8 @@ mod lake_command;
 mod lake_crash;
 /// `broker = "ib"` against a gateway of another process.
 mod live;
+/// `deltadesk models`: sessions computed again.
+mod models;
 /// Recorded chains: every input row is accounted for.
 mod recorded;
 /// A recorded day behind the gateway, with a client of the crate ibapi.

@@ -35,7 +35,7 @@ pub fn run(home: &Home, typed: &Typed, output: Output) -> anyhow::Result<()> {
     home.create()?;
     let order = Order { states, from: &typed.dir, at: WallClock.now() };
     let mut account = Account::default();
-    under_lease(home, "import-v6", |lake, runtime| {
+    under_lease(home, "lake import-v6", |lake, runtime| {
         account = import(lake, &order, runtime)?;
         Ok(())
     })?;

@@ -35,7 +35,7 @@ struct To {
 
 /// Joins small files, one table after the other.
 pub fn compact(home: &Home, table: Option<&TableName>) -> anyhow::Result<()> {
-    under_lease(home, "compact", |lake, runtime| {
+    under_lease(home, "lake compact", |lake, runtime| {
         runtime.block_on(async {
         for table in chosen(lake, table)? {
             let joined = lake.compact(&table, None).await?;
@@ -52,7 +52,7 @@ pub fn compact(home: &Home, table: Option<&TableName>) -> anyhow::Result<()> {
 /// Deletes what no version within the retention needs.
 pub fn vacuum(home: &Home, table: Option<&TableName>) -> anyhow::Result<()> {
     let keep = retention(home)?;
-    under_lease(home, "vacuum", |lake, runtime| {
+    under_lease(home, "lake vacuum", |lake, runtime| {
         runtime.block_on(async {
             for table in chosen(lake, table)? {
                 let deleted = lake.vacuum(&table, keep, Vacuum::Delete).await?;
@@ -85,7 +85,7 @@ pub fn would_vacuum(home: &Home, table: Option<&TableName>) -> anyhow::Result<()
 /// Sets one table back.
 pub fn restore(home: &Home, typed: &Restore) -> anyhow::Result<()> {
     let table = &typed.table;
-    under_lease(home, "restore", |lake, runtime| {
+    under_lease(home, "lake restore", |lake, runtime| {
         runtime.block_on(async {
             chosen(lake, Some(table))?;
             let version = match (typed.to.version, typed.to.as_of) {
@@ -142,7 +142,7 @@ pub fn under_lease(
 ) -> anyhow::Result<()> {
     let folder = home.need_lake()?;
     let runtime = runtime()?;
-    let (lease, set_aside) = take_lake(home, &format!("lake {command}"), runtime.handle())?;
+    let (lease, set_aside) = take_lake(home, command, runtime.handle())?;
     set_aside.iter().try_for_each(|torn| say(&format!("{torn}\n")))?;
     let lake = runtime.block_on(Lake::open(&folder, LakeOptions::local(Durability::Fsync)))?;
     let done = work(&lake, runtime.handle());
