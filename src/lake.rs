@@ -15,6 +15,7 @@ mod columns;
 mod compact;
 mod digest;
 mod error;
+mod fresh;
 mod functions;
 mod lease;
 mod ledger;

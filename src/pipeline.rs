@@ -11,6 +11,8 @@ pub mod catalogue;
 mod delivery;
 pub mod flush;
 pub mod live;
+#[cfg(test)]
+mod live_tests;
 pub mod model;
 pub mod model_test;
 mod parts;

@@ -3,6 +3,8 @@
 //! Reads only: anything that would change data, tables or settings is refused, and the lake is
 //! opened without the writer's lease. Every table stands at one version for the whole call.
 
+mod completion;
+mod door;
 mod fault;
 mod open;
 mod output;
@@ -10,6 +12,7 @@ mod shell;
 mod statements;
 
 use std::io::{IsTerminal as _, Read as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -39,6 +42,10 @@ pub struct Typed {
     /// The lake as it was known then: 2026-03-02T15:00:00Z, or a date for that day's end (UTC).
     #[arg(long, value_name = "TS", value_parser = instant)]
     as_of: Option<Timestamp>,
+    /// Answer PostgreSQL clients (psql, DBeaver, Grafana) on a loopback address until ended:
+    /// 127.0.0.1:5433. The password is read from the home's file sql_password.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["query", "out", "as_of"])]
+    listen: Option<SocketAddr>,
 }
 
 impl Typed {
@@ -46,6 +53,9 @@ impl Typed {
         let home = Home::choose(home, Path::new("desk"));
         if self.format == Format::Parquet && self.out.is_none() {
             bail!("parquet is no text; name a file: --format parquet --out rows.parquet");
+        }
+        if let Some(address) = self.listen {
+            return door::run(&home, address);
         }
         let interactive = self.query.is_none() && std::io::stdin().is_terminal();
         let lake = OpenLake::open(&home, self.as_of)?;

@@ -170,13 +170,11 @@ impl<'a> Models<'a> {
     }
 
     fn batch(&self, stamp: &Stamp<'_>, table: &TableName) -> anyhow::Result<Batch> {
-        let last = match self.lake.tables().contains(table) {
-            true => {
-                let commits = self.runtime.block_on(self.lake.commits(table))?;
-                commits.iter().map(|commit| commit.batch).max().unwrap_or_default()
-            }
-            false => 0,
-        };
+        let mut last = 0;
+        if self.lake.tables().contains(table) {
+            let commits = self.runtime.block_on(self.lake.commits(table))?;
+            last = commits.iter().map(|commit| commit.batch).max().unwrap_or_default();
+        }
         let bronze = stamp.pinned.versions().iter().filter(|(name, _)| name.schema() == "bronze");
         let bronze: BTreeMap<String, u64> =
             bronze.map(|(name, version)| (name.to_string(), *version)).collect();

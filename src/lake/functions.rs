@@ -11,7 +11,8 @@ use deltalake::arrow::datatypes::{DataType, Field, Fields, Float64Type};
 use deltalake::datafusion::common::{exec_err, plan_err};
 use deltalake::datafusion::error::Result as DataFusionResult;
 use deltalake::datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, TypeSignature, Volatility,
 };
 
 use crate::pricing::{self, Black76, Black76Quote, Bsm, BsmQuote, Right, Valuation};
@@ -64,6 +65,37 @@ impl Model {
         }
     }
 
+    /// What it computes, for who looks it up.
+    fn about(self) -> &'static str {
+        match self {
+            Self::Bsm => {
+                "Price and Greeks a share of a European option on a stock with a dividend yield \
+                 (Black and Scholes 1973, Merton 1973). Vega is per volatility point, theta per \
+                 calendar day, rho per percentage point."
+            }
+            Self::Black76 => {
+                "Price and Greeks a share of a European option on a forward (Black 1976); delta is \
+                 to the forward."
+            }
+            Self::American => {
+                "Price and Greeks a share of an American option on a stock with a dividend yield."
+            }
+            Self::ImpliedVol => {
+                "The volatility at which bsm gives the price; NULL where none does."
+            }
+            Self::ImpliedVolBlack76 => {
+                "The volatility at which black76 gives the price; NULL where none does."
+            }
+            Self::ImpliedVolAmerican => {
+                "The volatility at which american gives the price; NULL where none does."
+            }
+        }
+    }
+
+    fn usage(self) -> String {
+        format!("{}({RIGHT}, {})", self.name(), self.numbers().join(", "))
+    }
+
     fn values(self) -> bool {
         match self {
             Self::Bsm | Self::Black76 | Self::American => true,
@@ -105,15 +137,48 @@ impl Model {
     }
 }
 
+/// The first argument of every function.
+const RIGHT: &str = "option_right";
+
+/// What an argument means.
+fn meaning(argument: &str) -> &'static str {
+    match argument {
+        RIGHT => "'C' for a call, 'P' for a put",
+        "price" => "of the option, USD a share",
+        "spot" => "price of the stock, USD",
+        "forward" => "price for delivery at expiry",
+        "strike" => "in the units of spot or forward",
+        "years" => "to the expiry instant: seconds / 31,536,000",
+        "rate" => "a year, continuously compounded, as a fraction",
+        "yield" => "dividend yield a year, continuous, as a fraction",
+        _ => "volatility a year, as a fraction",
+    }
+}
+
+fn documentation(model: Model) -> Documentation {
+    let section = DocSection { include: true, label: "Option Pricing", description: None };
+    let mut written = Documentation::builder(section, model.about(), model.usage());
+    for argument in std::iter::once(&RIGHT).chain(model.numbers()) {
+        written = written.with_argument(*argument, meaning(argument));
+    }
+    written.build()
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Pricing {
     model: Model,
     signature: Signature,
+    documentation: Documentation,
 }
 
 impl Pricing {
+    /// The second signature is the first as `show functions` can tell it.
     fn new(model: Model) -> Self {
-        Self { model, signature: Signature::user_defined(Volatility::Immutable) }
+        let mut told = vec![DataType::Utf8];
+        told.extend(model.numbers().iter().map(|_| DataType::Float64));
+        let signatures = vec![TypeSignature::UserDefined, TypeSignature::Exact(told)];
+        let signature = Signature::one_of(signatures, Volatility::Immutable);
+        Self { model, signature, documentation: documentation(model) }
     }
 }
 
@@ -140,9 +205,13 @@ impl ScalarUDFImpl for Pricing {
         }
     }
 
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
+
     fn coerce_types(&self, given: &[DataType]) -> DataFusionResult<Vec<DataType>> {
         let numbers = self.model.numbers();
-        let usage = || format!("{}(option_right, {})", self.model.name(), numbers.join(", "));
+        let usage = || self.model.usage();
         let Some((right, rest)) = given.split_first() else {
             return plan_err!("{} needs arguments", usage());
         };

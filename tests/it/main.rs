@@ -12,6 +12,8 @@ mod calendars;
 mod cli;
 /// A demo of two days: the same bytes twice, and after being killed.
 mod demo;
+/// The lake's door for PostgreSQL clients.
+mod door;
 /// A broker that answers as a test tells it to.
 mod double;
 /// A desk around that broker.

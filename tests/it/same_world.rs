@@ -26,10 +26,11 @@ const LOOKING: i32 = 10;
 
 /// The interpreter, or why the test is not run; in continuous integration it must be there.
 #[expect(clippy::disallowed_methods, reason = "the interpreter is named by the run")]
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let named = std::env::var("DELTADESK_PYTHON").ok();
     if named.is_none() {
-        let why = "not run: DELTADESK_PYTHON names no interpreter with ib_async and ib_insync";
+        let why =
+            "not run: DELTADESK_PYTHON names no interpreter with tests/clients/requirements.txt";
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
         println!("{why}");
     }

@@ -1,20 +1,28 @@
 //! The shell: statements until `;`, and a few commands that begin with a backslash.
 
 use anyhow::Context as _;
-use rustyline::DefaultEditor;
+use clap::ValueEnum as _;
+use rustyline::Editor;
 use rustyline::error::ReadlineError;
+use rustyline::history::DefaultHistory;
+
+use super::completion::Words;
 
 use super::fault::nearest;
 use super::output::aligned;
 use super::{Format, OpenLake, statements, to_terminal};
 use crate::desk::home::Home;
-use crate::lake::TableName;
 use crate::lake::arrow::datatypes::{DataType, Field};
+use crate::lake::{TableName, new_session};
 use crate::market::Timestamp;
+use crate::market::clock::Stopwatch;
 
 const HELP: &str = "  select ..;   a query; it ends with a semicolon
   \\d           tables and their versions
   \\d TABLE     columns of a table
+  \\df          every function; \\df TEXT those whose name has it
+  \\f FORMAT    how rows are shown: table, csv or json
+  \\timing      how long each statement takes, or no more
   \\r           the lake's newest versions
   \\q           leave (also Ctrl-D)";
 
@@ -24,15 +32,18 @@ pub fn run(
     home: &Home,
     (format, as_of): (Format, Option<Timestamp>),
 ) -> anyhow::Result<()> {
-    let mut lake = lake;
+    let mut shell = Shell { lake, format, timing: Timing::Untold };
     let history = home.root().join("sql_history");
-    let mut editor = DefaultEditor::new().context("the terminal cannot be used for editing")?;
+    let mut editor = Editor::<Words, DefaultHistory>::new()
+        .context("the terminal cannot be used for editing")?;
+    editor.set_helper(Some(shell.words()?));
     if history.exists() {
         editor
             .load_history(&history)
             .with_context(|| format!("{} cannot be read; delete it", history.display()))?;
     }
-    println!("{} tables, read only. \\d lists them, \\? helps, \\q leaves.", lake.versions().len());
+    let tables = shell.lake.versions().len();
+    println!("{tables} tables, read only. \\d lists them, \\? helps, \\q leaves.");
     let mut typed = String::new();
     loop {
         let line = match editor.readline(if typed.is_empty() { "sql> " } else { "  -> " }) {
@@ -50,12 +61,14 @@ pub fn run(
                 "\\q" => break,
                 "\\r" => match OpenLake::open(home, as_of) {
                     Ok(newer) => {
-                        lake = newer;
-                        println!("{} tables, each at its newest version", lake.versions().len());
+                        shell.lake = newer;
+                        let tables = shell.lake.versions().len();
+                        println!("{tables} tables, each at its newest version");
+                        editor.set_helper(Some(shell.words()?));
                     }
                     Err(error) => eprintln!("error: {error:#}"),
                 },
-                command => told(describe(&lake, command)),
+                command => told(shell.obey(command)),
             }
             continue;
         }
@@ -67,7 +80,7 @@ pub fn run(
             editor.add_history_entry(typed.trim())?;
             let sql = std::mem::take(&mut typed);
             let mut each = statements::split(&sql).into_iter();
-            told(each.try_for_each(|statement| to_terminal(&lake, &statement, format)));
+            told(each.try_for_each(|statement| shell.answer(&statement)));
         }
     }
     editor
@@ -79,6 +92,74 @@ fn told(outcome: anyhow::Result<()>) {
     if let Err(error) = outcome {
         eprintln!("error: {error:#}");
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timing {
+    Told,
+    Untold,
+}
+
+/// What the shell asks, and how it shows what it hears.
+struct Shell {
+    lake: OpenLake,
+    format: Format,
+    timing: Timing,
+}
+
+impl Shell {
+    /// What Tab completes to.
+    fn words(&self) -> anyhow::Result<Words> {
+        let tables = self.lake.versions().keys().map(ToString::to_string);
+        let commands = ["\\d", "\\df", "\\f", "\\timing", "\\r", "\\q"].map(str::to_owned);
+        let functions =
+            new_session()?.state().scalar_functions().keys().cloned().collect::<Vec<_>>();
+        Ok(Words::with(tables.chain(commands).chain(functions)))
+    }
+
+    fn answer(&self, statement: &str) -> anyhow::Result<()> {
+        let stopwatch = Stopwatch::start();
+        to_terminal(&self.lake, statement, self.format)?;
+        if self.timing == Timing::Told {
+            println!("{:.3} s", stopwatch.elapsed_seconds());
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: &str) -> anyhow::Result<()> {
+        match command.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["\\timing"] => {
+                let (timing, said) = match self.timing {
+                    Timing::Told => (Timing::Untold, "times are no longer told"),
+                    Timing::Untold => (Timing::Told, "each statement's time is told"),
+                };
+                self.timing = timing;
+                println!("{said}");
+                Ok(())
+            }
+            ["\\f", name] => match Format::from_str(name, true) {
+                Ok(Format::Parquet) | Err(_) => {
+                    anyhow::bail!("rows are shown as table, csv or json, not as {name}")
+                }
+                Ok(format) => {
+                    self.format = format;
+                    Ok(())
+                }
+            },
+            ["\\df"] => self.answer(&functions("")),
+            ["\\df", text] => self.answer(&functions(text)),
+            _ => describe(&self.lake, command),
+        }
+    }
+}
+
+/// The functions whose name has a text.
+fn functions(text: &str) -> String {
+    let text = text.trim_end_matches(';').replace('\'', "''");
+    format!(
+        "select distinct syntax_example as usage, description from information_schema.routines
+         where strpos(lower(routine_name), lower('{text}')) > 0 order by usage"
+    )
 }
 
 fn describe(lake: &OpenLake, command: &str) -> anyhow::Result<()> {

@@ -184,7 +184,11 @@ impl Models<'_> {
                 let mut changed = above.into_iter().filter_map(|path| found.get_key_value(path));
                 changed.next().map(|(path, why)| match why {
                     Why::MadeFrom(root) => Why::MadeFrom(root.clone()),
-                    _ => Why::MadeFrom(path.clone()),
+                    Why::TextChanged
+                    | Why::NotBuilt
+                    | Why::Failed(_)
+                    | Why::WaitsFor(_)
+                    | Why::Asked => Why::MadeFrom(path.clone()),
                 })
             };
             if let Some(why) = own.or_else(from_above) {
