@@ -37,7 +37,7 @@ use crate::cli::tell;
 use crate::desk::home::Home;
 use crate::lake::datafusion::common::ParamValues;
 use crate::lake::datafusion::logical_expr::LogicalPlan;
-use crate::lake::datafusion::sql::sqlparser::ast::Statement;
+use crate::lake::datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use crate::lake::{Durability, Lake, LakeOptions, SessionContext};
 
 use super::runtime;
@@ -186,9 +186,18 @@ struct ReadsOnly;
 impl ReadsOnly {
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is not known to read is refused")]
     fn judge(statement: &Statement) -> Option<PgWireError> {
+        let reads = |query: &Query| {
+            matches!(
+                *query.body,
+                SetExpr::Select(_)
+                    | SetExpr::Query(_)
+                    | SetExpr::SetOperation { .. }
+                    | SetExpr::Values(_)
+            )
+        };
         match statement {
-            Statement::Query(_)
-            | Statement::Explain { .. }
+            Statement::Query(query) if reads(query) => None,
+            Statement::Explain { .. }
             | Statement::ExplainTable { .. }
             | Statement::Set(_)
             | Statement::ShowVariable { .. }
