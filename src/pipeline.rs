@@ -8,6 +8,7 @@
 pub mod audit;
 mod built;
 pub mod catalogue;
+mod declared;
 mod delivery;
 pub mod flush;
 pub mod live;
@@ -24,8 +25,9 @@ pub mod run;
 mod slot;
 pub mod step;
 
+pub use audit::{AuditOutcome, Blocked};
 pub use built::{BuildReport, ModelFailed, ModelRun, Phase};
-pub use catalogue::{Catalogue, Files};
+pub use catalogue::{Catalogue, Files, Otherwise};
 pub use delivery::{Sequence, Shared, deliver, ops_stamp};
 pub use flush::{Flush, Flusher, HeldKeys, Numbering, sorted};
 pub use live::LiveTables;

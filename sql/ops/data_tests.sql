@@ -1,6 +1,6 @@
--- about: Each audit that was run and how many rows offended.
--- grain: one row an audit and run
--- key: audit, run_id
+-- about: Each test of a table that was run and how many rows offended. Between closes, a test that found nothing is not written.
+-- grain: one row a test and try of a run
+-- key: audit, run_id, as_of
 -- owner: pipeline
 -- live: batch
 create table ops.data_tests (
@@ -9,5 +9,7 @@ create table ops.data_tests (
     detail varchar not null,
     as_of timestamp not null,
     run_id varchar not null,
-    session_date date not null
+    session_date date not null,
+    -- passed | warned | quarantined | blocked
+    verdict varchar
 );

@@ -15,7 +15,9 @@ use crate::market::clock::Stopwatch;
 use crate::pipeline::audit::first_row;
 use crate::pipeline::catalogue::{Audit, AuditSpan};
 use crate::pipeline::flush::{Flush, Flusher};
-use crate::pipeline::{ModelRun, Phase, Run, Sequence, Shared, Step, StepContext};
+use crate::pipeline::{
+    AuditOutcome, Blocked, BuildReport, ModelRun, Phase, Run, Sequence, Shared, Step, StepContext,
+};
 use crate::pipeline::{deliver, ops_stamp};
 
 /// Runs the models of a phase.
@@ -30,7 +32,15 @@ pub struct BuildStep {
 impl Step for BuildStep {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
         let cut = self.sequence.borrow().last();
-        let report = context.live.build(context.run, self.phase)?;
+        let report = match context.live.build(context.run, self.phase) {
+            Ok(report) => report,
+            Err(error) => {
+                if let Some(blocked) = error.downcast_ref::<Blocked>() {
+                    record_tests(context, [&blocked.outcome])?;
+                }
+                return Err(error);
+            }
+        };
         let told =
             |ran: &&ModelRun| self.phase == Phase::Close || ran.rows_out + ran.rows_quarantined > 0;
         let mut rows: Vec<Vec<Cell>> = Vec::new();
@@ -50,8 +60,60 @@ impl Step for BuildStep {
             rows.push(row);
         }
         deliver(context, &TableName::new("ops", "model_runs"), &MODEL_RUNS, &rows)?;
-        Ok(Vec::new())
+        let told =
+            |outcome: &&AuditOutcome| self.phase == Phase::Close || outcome.offending_rows > 0;
+        let outcomes = by_test(&report);
+        record_tests(context, outcomes.values().filter(told))?;
+        let warned = outcomes.values().filter(|outcome| outcome.verdict() == "warned");
+        Ok(warned.map(warning).collect())
     }
+}
+
+/// What each test found in all parts of its table together.
+fn by_test(report: &BuildReport) -> BTreeMap<String, AuditOutcome> {
+    let mut all: BTreeMap<String, AuditOutcome> = BTreeMap::new();
+    for outcome in report.models.iter().flat_map(|ran| &ran.audits) {
+        match all.get_mut(&outcome.audit) {
+            None => {
+                all.insert(outcome.audit.clone(), outcome.clone());
+            }
+            Some(sum) => {
+                if sum.offending_rows == 0 {
+                    sum.first.clone_from(&outcome.first);
+                }
+                sum.offending_rows += outcome.offending_rows;
+            }
+        }
+    }
+    all
+}
+
+/// What an operator reads of a test that warns.
+fn warning(outcome: &AuditOutcome) -> String {
+    format!(
+        "test {}: {} rows offend, first: {}",
+        outcome.audit, outcome.offending_rows, outcome.first
+    )
+}
+
+/// Rows of ops.data_tests.
+fn record_tests<'a>(
+    context: &mut StepContext<'_>,
+    outcomes: impl IntoIterator<Item = &'a AuditOutcome>,
+) -> anyhow::Result<()> {
+    let row = |outcome: &AuditOutcome| {
+        let mut row: Vec<Cell> = vec![
+            outcome.audit.as_str().into(),
+            (outcome.offending_rows as i64).into(),
+            outcome.first.as_str().into(),
+        ];
+        row.extend(ops_stamp(context.run));
+        row.push(outcome.verdict().into());
+        row
+    };
+    let rows: Vec<Vec<Cell>> = outcomes.into_iter().map(row).collect();
+    let names = ["audit", "offending_rows", "detail", "as_of", "run_id", "session_date", "verdict"];
+    deliver(context, &TableName::new("ops", "data_tests"), &names, &rows)
 }
 
 /// Columns of ops.model_runs.
@@ -99,33 +161,28 @@ pub struct AuditStep {
 
 impl Step for AuditStep {
     fn run(&mut self, context: &mut StepContext<'_>) -> anyhow::Result<Vec<String>> {
-        let mut failed = Vec::new();
-        let mut rows: Vec<Vec<Cell>> = Vec::new();
         let found = self.runtime.block_on(self.all_offenders(context.lake, context.run))?;
-        for (audit, offenders) in self.audits.iter().zip(found) {
-            let detail =
-                if offenders.num_rows() == 0 { String::new() } else { first_row(&offenders) };
-            let mut row: Vec<Cell> = vec![
-                audit.name.as_str().into(),
-                (offenders.num_rows() as i64).into(),
-                detail.clone().into(),
-            ];
-            row.extend(ops_stamp(context.run));
-            rows.push(row);
-            if offenders.num_rows() > 0 {
-                failed.push(format!(
-                    "{}: {} offending rows, first: {detail}",
-                    audit.path,
-                    offenders.num_rows()
-                ));
-            }
-        }
-        let names = ["audit", "offending_rows", "detail", "as_of", "run_id", "session_date"];
-        deliver(context, &TableName::new("ops", "data_tests"), &names, &rows)?;
+        let outcome = |(audit, offenders): (&Arc<Audit>, &RecordBatch)| AuditOutcome {
+            audit: audit.name.clone(),
+            otherwise: audit.otherwise,
+            offending_rows: offenders.num_rows(),
+            first: if offenders.num_rows() == 0 { String::new() } else { first_row(offenders) },
+        };
+        let outcomes: Vec<AuditOutcome> = self.audits.iter().zip(&found).map(outcome).collect();
+        record_tests(context, &outcomes)?;
+        let blocked = self.audits.iter().zip(&outcomes);
+        let blocked = blocked.filter(|(_, outcome)| outcome.verdict() == "blocked");
+        let failed: Vec<String> = blocked
+            .map(|(audit, outcome)| {
+                let (rows, first) = (outcome.offending_rows, &outcome.first);
+                format!("{}: {rows} offending rows, first: {first}", audit.path)
+            })
+            .collect();
         if !failed.is_empty() {
             bail!("the day does not close:\n  {}", failed.join("\n  "));
         }
-        Ok(Vec::new())
+        let warned = outcomes.iter().filter(|outcome| outcome.verdict() == "warned");
+        Ok(warned.map(warning).collect())
     }
 }
 

@@ -180,36 +180,9 @@ impl Pricing {
         let signature = Signature::one_of(signatures, Volatility::Immutable);
         Self { model, signature, documentation: documentation(model) }
     }
-}
 
-const GREEKS: [&str; 6] = ["price", "delta", "gamma", "vega", "theta", "rho"];
-
-fn valuation_fields() -> Fields {
-    GREEKS.iter().map(|name| Field::new(*name, DataType::Float64, true)).collect()
-}
-
-impl ScalarUDFImpl for Pricing {
-    fn name(&self) -> &str {
-        self.model.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> DataFusionResult<DataType> {
-        if self.model.values() {
-            Ok(DataType::Struct(valuation_fields()))
-        } else {
-            Ok(DataType::Float64)
-        }
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&self.documentation)
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> DataFusionResult<Vec<DataType>> {
+    /// The types in which these arguments are taken, or what is wrong with them.
+    fn wanted(&self, given: &[DataType]) -> DataFusionResult<Vec<DataType>> {
         let numbers = self.model.numbers();
         let usage = || self.model.usage();
         let Some((right, rest)) = given.split_first() else {
@@ -234,6 +207,41 @@ impl ScalarUDFImpl for Pricing {
         let mut wanted = vec![DataType::Utf8];
         wanted.extend(rest.iter().map(|_| DataType::Float64));
         Ok(wanted)
+    }
+}
+
+const GREEKS: [&str; 6] = ["price", "delta", "gamma", "vega", "theta", "rho"];
+
+fn valuation_fields() -> Fields {
+    GREEKS.iter().map(|name| Field::new(*name, DataType::Float64, true)).collect()
+}
+
+impl ScalarUDFImpl for Pricing {
+    fn name(&self) -> &str {
+        self.model.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> DataFusionResult<DataType> {
+        self.wanted(arguments)?;
+        if self.model.values() {
+            Ok(DataType::Struct(valuation_fields()))
+        } else {
+            Ok(DataType::Float64)
+        }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
+
+    /// What cannot be called is let through here: the engine would put its own words in the place of
+    /// ours, which come when the result's type is asked for.
+    fn coerce_types(&self, given: &[DataType]) -> DataFusionResult<Vec<DataType>> {
+        Ok(self.wanted(given).unwrap_or_else(|_| given.to_vec()))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {

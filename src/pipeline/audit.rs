@@ -2,21 +2,47 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 
 use crate::lake::arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use crate::lake::arrow::compute::{cast, concat_batches};
 use crate::lake::arrow::datatypes::SchemaRef;
 use crate::lake::{LiveTable, PreparedQuery, SessionContext, TableName, session_with};
 
-use super::catalogue::{Audit, AuditGrain};
+use super::catalogue::{Audit, Otherwise};
 use super::retention::without;
 
-/// One audit and how many rows offended.
+/// One audit, and what it found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditOutcome {
     pub audit: String,
+    pub otherwise: Otherwise,
     pub offending_rows: usize,
+    /// The first of them.
+    pub first: String,
+}
+
+impl AuditOutcome {
+    /// As `ops.data_tests` records it.
+    pub fn verdict(&self) -> &'static str {
+        match (self.offending_rows, self.otherwise) {
+            (0, _) => "passed",
+            (_, Otherwise::Quarantine) => "quarantined",
+            (_, Otherwise::Block) => "blocked",
+            (_, Otherwise::Warn) => "warned",
+        }
+    }
+}
+
+/// A result that is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "audit {path} ({}) found {} offending rows; the result is not kept. First: {}",
+    outcome.audit, outcome.offending_rows, outcome.first
+)]
+pub struct Blocked {
+    pub path: String,
+    pub outcome: AuditOutcome,
 }
 
 /// A result after its audits.
@@ -24,6 +50,18 @@ pub struct Audited {
     pub kept: RecordBatch,
     pub rejected: Option<RecordBatch>,
     pub outcomes: Vec<AuditOutcome>,
+}
+
+impl Audited {
+    fn send_away(&mut self, offenders: &RecordBatch, key: &[String]) -> anyhow::Result<()> {
+        let (kept, dropped) = without(&self.kept, offenders, key)?;
+        self.kept = kept;
+        self.rejected = Some(match self.rejected.take() {
+            Some(earlier) => concat_batches(&dropped.schema(), [&earlier, &dropped])?,
+            None => dropped,
+        });
+        Ok(())
+    }
 }
 
 /// The audits of one table, planned over its pending result.
@@ -59,31 +97,20 @@ impl PendingAudits {
         for (audit, query) in &mut self.queries {
             self.pending.set(vec![audited.kept.clone()]);
             let offenders = concat_batches(&query.schema(), &query.run().await?)?;
-            audited.outcomes.push(AuditOutcome {
-                audit: audit.name.clone(),
-                offending_rows: offenders.num_rows(),
-            });
-            if offenders.num_rows() == 0 {
-                continue;
-            }
-            match audit.grain {
-                AuditGrain::Table => {
-                    return Err(anyhow!(
-                        "audit {} found {} offending rows; the result is not kept. First: {}",
-                        audit.path,
-                        offenders.num_rows(),
-                        first_row(&offenders)
-                    ));
-                }
-                AuditGrain::Row => {
-                    let (kept, dropped) = without(&audited.kept, &offenders, key)?;
-                    audited.kept = kept;
-                    audited.rejected = Some(match audited.rejected.take() {
-                        Some(earlier) => concat_batches(&dropped.schema(), [&earlier, &dropped])?,
-                        None => dropped,
-                    });
+            let offending_rows = offenders.num_rows();
+            let first = if offending_rows == 0 { String::new() } else { first_row(&offenders) };
+            let (audit_name, otherwise) = (audit.name.clone(), audit.otherwise);
+            let outcome = AuditOutcome { audit: audit_name, otherwise, offending_rows, first };
+            if offending_rows > 0 {
+                match otherwise {
+                    Otherwise::Warn => {}
+                    Otherwise::Block => {
+                        return Err(Blocked { path: audit.path.clone(), outcome }.into());
+                    }
+                    Otherwise::Quarantine => audited.send_away(&offenders, key)?,
                 }
             }
+            audited.outcomes.push(outcome);
         }
         Ok(audited)
     }

@@ -1,5 +1,6 @@
 //! What a build is asked to run, and what it says that it did.
 
+use super::audit::AuditOutcome;
 use super::model::Kind;
 
 /// Which models a build runs.
@@ -55,6 +56,8 @@ pub struct ModelRun {
     pub rows_quarantined: usize,
     /// Of the wall; `None` where the model had nothing to read.
     pub duration_ms: Option<i64>,
+    /// What the tests of its result found.
+    pub audits: Vec<AuditOutcome>,
 }
 
 /// Which model a build ended at.

@@ -1,9 +1,13 @@
-//! The set of SQL files: contracts of bronze and ops, models, rules, entries, audits and tests.
+//! The set of SQL files: contracts of bronze and ops, models, rules, entries, audits and tests; and the
+//! tests that are declared beside the pipelines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+
 use crate::lake::{SessionContext, TableName, TableSpec, tables_read};
 
+use super::declared;
 use super::model::{FileFault, Model, Retention, Role, parse_header, parse_retention};
 
 /// Paths relative to the set's root and their texts, in order of path.
@@ -17,13 +21,16 @@ pub struct Contract {
     pub key: Vec<String>,
 }
 
-/// What an audit's offenders mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuditGrain {
+/// What becomes of an audit's offenders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Otherwise {
     /// Offending rows go to quarantine, the rest is kept.
-    Row,
+    Quarantine,
     /// Any offending row stops the commit.
-    Table,
+    Block,
+    /// They are kept, and told.
+    Warn,
 }
 
 /// What of the lake an audit across tables looks at.
@@ -43,7 +50,7 @@ pub struct Audit {
     pub name: String,
     pub path: String,
     pub sql: String,
-    pub grain: AuditGrain,
+    pub otherwise: Otherwise,
     pub span: AuditSpan,
     /// The table whose pending result it reads; `None` for an audit across tables.
     pub table: Option<TableName>,
@@ -72,6 +79,12 @@ impl Catalogue {
         for (path, text) in files.iter().filter(|(path, _)| path.starts_with("sql/")) {
             if let Err(fault) = catalogue.take(path, text) {
                 faults.push(fault);
+            }
+        }
+        for (path, text) in files.iter().filter(|(path, _)| path.starts_with(declared::FOLDER)) {
+            match declared::parse(path, text) {
+                Ok(audits) => catalogue.audits.extend(audits),
+                Err(fault) => faults.push(fault),
             }
         }
         if faults.is_empty() { Ok(catalogue) } else { Err(faults) }
@@ -108,9 +121,9 @@ impl Catalogue {
 impl Audit {
     fn parse(path: &str, text: &str, table: Option<TableName>) -> Result<Self, FileFault> {
         let header = parse_header(path, text)?;
-        let grain = match (header.get("audit").map(String::as_str), &table) {
-            (Some("row"), Some(_)) => AuditGrain::Row,
-            (Some("table"), _) | (None, None) => AuditGrain::Table,
+        let otherwise = match (header.get("audit").map(String::as_str), &table) {
+            (Some("row"), Some(_)) => Otherwise::Quarantine,
+            (Some("table"), _) | (None, None) => Otherwise::Block,
             _ => {
                 let fault = "an audit says `-- audit: row` or `-- audit: table` in its header";
                 return Err(FileFault::new(path, 1, fault));
@@ -129,7 +142,7 @@ impl Audit {
         let name = path.rsplit('/').next().unwrap_or(path);
         let name = name.trim_end_matches(".sql").trim_end_matches(".audit").to_owned();
         let sql = text.trim_end().trim_end_matches(';').to_owned();
-        Ok(Self { name, path: path.to_owned(), sql, grain, span, table })
+        Ok(Self { name, path: path.to_owned(), sql, otherwise, span, table })
     }
 }
 

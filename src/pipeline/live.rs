@@ -368,6 +368,7 @@ impl LiveTables {
             rows_out,
             rows_quarantined,
             duration_ms: Some(duration_ms.round() as i64),
+            audits: audited.outcomes,
         })
     }
 
@@ -383,7 +384,7 @@ impl LiveTables {
             .ok_or_else(|| anyhow!("rows failed an audit and there is no {name} to hold them"))?;
         let reasons: Vec<&str> = outcomes
             .iter()
-            .filter(|outcome| outcome.offending_rows > 0)
+            .filter(|outcome| outcome.verdict() == "quarantined")
             .map(|outcome| outcome.audit.as_str())
             .collect();
         let rows = super::audit::quarantined(&slot.schema, rejected, &reasons.join(", "))?;

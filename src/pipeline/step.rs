@@ -40,7 +40,7 @@ pub fn read_pipelines(
 ) -> Result<BTreeMap<String, Pipeline>, Vec<FileFault>> {
     let mut pipelines = BTreeMap::new();
     let mut faults = Vec::new();
-    for (path, text) in files.iter().filter(|(path, _)| path.starts_with("pipelines/")) {
+    for (path, text) in files.iter().filter(|(path, _)| is_pipeline(path)) {
         let name = path.trim_start_matches("pipelines/").trim_end_matches(".toml");
         match toml::from_str::<Pipeline>(text) {
             Ok(pipeline) => {
@@ -66,6 +66,11 @@ pub fn read_pipelines(
         }
     }
     if faults.is_empty() { Ok(pipelines) } else { Err(faults) }
+}
+
+/// Tests of tables lie in a folder of their own.
+fn is_pipeline(path: &str) -> bool {
+    path.starts_with("pipelines/") && !path.starts_with(super::declared::FOLDER)
 }
 
 fn line_of(text: &str, word: &str) -> usize {
