@@ -31,7 +31,10 @@ counted as (
         ingest_seq,
         -1 as copies
     from silver.quarantine
-    where coalesce(source, 'bronze.option_quotes') <> 'bronze.bars'
+    where
+        coalesce(source, 'bronze.option_quotes') in (
+            'bronze.option_quotes', 'bronze.underlying_quotes', 'bronze.futures_quotes'
+        )
 ),
 unbalanced as (
     select

@@ -1,4 +1,5 @@
-//! `deltadesk models`: what of silver and gold the models of now would make otherwise, and making it.
+//! `deltadesk models`: what of silver and gold the models of now would make otherwise, and making
+//! it.
 //!
 //! `plan` only reads and may run beside a server; the rest takes the lake's lease first.
 

@@ -1,4 +1,5 @@
-//! Models computed again from bronze, a session at a time: what is to be done and why, and doing it.
+//! Models computed again from bronze, a session at a time: what is to be done and why, and doing
+//! it.
 //!
 //! A session is computed whole, in memory, before anything of it is written: one whose models fail
 //! changes nothing. Each table is then changed in one commit, or left alone where its rows come out
@@ -76,8 +77,8 @@ impl<'a> Models<'a> {
         Ok(Self { lake, runtime, plans, lineage, hashes })
     }
 
-    /// Tables and what happens to them, for each session of the plan. What was done is told as it is
-    /// done; a session that fails ends the work, and is recorded for a retry.
+    /// Computes each session of the plan again, and tells what was done as it is done. A session
+    /// that fails ends the work, and is recorded for a retry.
     pub fn rebuild(
         &self,
         sessions: &[SessionPlan],

@@ -228,8 +228,8 @@ async fn a_client_that_stops_reading_and_says_nothing_is_given_up() {
         let asked = [&["1", "11", &req_id, &conid][..], &contract, &["0", "", "0", "0", ""]];
         stream.write_all(&line(&asked.concat())).await.unwrap();
     }
-    // Until the socket takes no more of the answers. A slow gateway reads many questions at once and
-    // may give it up in the middle of them.
+    // Until the socket takes no more of the answers. A slow gateway reads many questions at once,
+    // and may give it up in the middle of them.
     let chain = line(&["78", "9000", "SPY", "", "STK", &spy]);
     let mut stuck = 0;
     let mut ended = false;

@@ -23,8 +23,8 @@ use super::{Lake, LakeError};
 
 impl Lake {
     /// A session over the tables that the lake has now, each read at its newest version at every
-    /// scan. Its queries together hold no more than `memory` bytes; what does not fit is spilled, or
-    /// the query fails.
+    /// scan. Its queries together hold no more than `memory` bytes; what does not fit is spilled,
+    /// or the query fails.
     pub async fn fresh_session(&self, memory: usize) -> Result<SessionContext, LakeError> {
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory, 1.0).build_arc()?;
         let context = session_in(runtime);

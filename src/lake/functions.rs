@@ -238,8 +238,8 @@ impl ScalarUDFImpl for Pricing {
         Some(&self.documentation)
     }
 
-    /// What cannot be called is let through here: the engine would put its own words in the place of
-    /// ours, which come when the result's type is asked for.
+    /// What cannot be called is let through here: the engine would put its own words in the place
+    /// of ours, which come when the result's type is asked for.
     fn coerce_types(&self, given: &[DataType]) -> DataFusionResult<Vec<DataType>> {
         Ok(self.wanted(given).unwrap_or_else(|_| given.to_vec()))
     }

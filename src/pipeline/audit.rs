@@ -131,17 +131,24 @@ pub fn first_row(rows: &RecordBatch) -> String {
         .join(" ")
 }
 
-/// Rejected rows in the columns of the quarantine: shared columns are copied, `reason` is the
-/// audit's name, the rest is NULL.
+/// Rejected rows in the columns of the quarantine: shared columns are copied, `source` is the table
+/// that they came from, `reason` the audit's name, the rest is NULL.
 pub fn quarantined(
     schema: &SchemaRef,
     rejected: &RecordBatch,
-    reason: &str,
+    (table, reason): (&TableName, &str),
 ) -> anyhow::Result<RecordBatch> {
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    let source = match table.schema() {
+        "silver" => format!("bronze.{}", table.name()),
+        _ => table.to_string(),
+    };
     for field in schema.fields() {
         let column = match (field.name().as_str(), rejected.column_by_name(field.name())) {
             ("reason", _) => Arc::new(StringArray::from(vec![reason; rejected.num_rows()])) as _,
+            ("source", _) => {
+                Arc::new(StringArray::from(vec![source.as_str(); rejected.num_rows()])) as _
+            }
             (_, Some(column)) => cast(column, field.data_type())?,
             (_, None) => new_null_array(field.data_type(), rejected.num_rows()),
         };

@@ -1,5 +1,5 @@
-//! The set of SQL files: contracts of bronze and ops, models, rules, entries, audits and tests; and the
-//! tests that are declared beside the pipelines.
+//! The set of SQL files: contracts of bronze and ops, models, rules, entries, audits and tests; and
+//! the tests that are declared beside the pipelines.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
 //! Tests of tables that are declared and not written: `pipelines/tests/<schema>.<table>.toml`.
 //!
-//! Each becomes an audit like those that are written in SQL. What looks at rows runs between computing
-//! and keeping; what looks at a session as a whole (how many rows, how fresh) runs at its close.
+//! Each becomes an audit like those that are written in SQL. What looks at rows runs between
+//! computing and keeping; what looks at a session as a whole (how many rows, how fresh) runs at its
+//! close.
 
 use serde::Deserialize;
 

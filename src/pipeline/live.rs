@@ -247,8 +247,8 @@ impl LiveTables {
         slot.take(rows).with_context(|| format!("rows for {table} do not fit its columns"))
     }
 
-    /// Runs every model of the phase, in lineage order, then empties the micro-batches. A build that
-    /// fails leaves every table as it was: the next one reads the same new rows, once.
+    /// Runs every model of the phase, in lineage order, then empties the micro-batches. A build
+    /// that fails leaves every table as it was: the next one reads the same new rows, once.
     pub fn build(&mut self, run: &Run, phase: Phase) -> anyhow::Result<BuildReport> {
         self.set_run(run)?;
         let mut report = BuildReport::default();
@@ -358,7 +358,7 @@ impl LiveTables {
         }
         slot.take_part(&audited.kept)?;
         if let Some(rejected) = audited.rejected {
-            self.quarantine(&rejected, &audited.outcomes)?;
+            self.quarantine(&model.table, &rejected, &audited.outcomes)?;
         }
         let duration_ms = (answer.seconds + stopwatch.elapsed_seconds()) * 1e3;
         tracing::debug!(model.path = model.path, duration_ms, "model ran");
@@ -374,6 +374,7 @@ impl LiveTables {
 
     fn quarantine(
         &mut self,
+        table: &TableName,
         rejected: &RecordBatch,
         outcomes: &[AuditOutcome],
     ) -> anyhow::Result<()> {
@@ -387,7 +388,7 @@ impl LiveTables {
             .filter(|outcome| outcome.verdict() == "quarantined")
             .map(|outcome| outcome.audit.as_str())
             .collect();
-        let rows = super::audit::quarantined(&slot.schema, rejected, &reasons.join(", "))?;
+        let rows = super::audit::quarantined(&slot.schema, rejected, (table, &reasons.join(", ")))?;
         slot.take_part(&rows)?;
         Ok(())
     }

@@ -21,8 +21,9 @@ const SILVER: &str = "-- about: a\n-- grain: one row a quote\n-- key: ingest_seq
     select symbol, ingest_seq, session_date from bronze.quotes order by ingest_seq\n";
 const GOLD: &str = "-- about: a\n-- grain: one row a quote\n-- key: ingest_seq\n-- owner: o\n\
     -- kind: snapshot\n-- live: run\n\
-    select cast(case when settings.desk_strict > 0 then quotes.symbol else '1' end as bigint) as n,\n    \
-    quotes.ingest_seq, quotes.session_date\n\
+    select\n    \
+    cast(case when settings.desk_strict > 0 then quotes.symbol else '1' end as bigint) as n,\n    \
+    quotes.ingest_seq,\n    quotes.session_date\n\
     from silver.quotes as quotes cross join params as settings order by quotes.ingest_seq\n";
 
 fn strict(yes: f64) -> Params {

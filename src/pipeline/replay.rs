@@ -2,7 +2,8 @@
 //! that it was given then, by the models as they are now.
 //!
 //! Bronze says by the number of each row which build took it; what the desk's own hands put into
-//! `ops` before a build says so by its instant. Nothing is written here: the result goes back to the caller.
+//! `ops` before a build says so by its instant. Nothing is written here: the result goes back to
+//! the caller.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

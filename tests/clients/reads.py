@@ -7,7 +7,7 @@ import sys
 import psycopg
 import psycopg2
 
-PORT, PASSWORD = int(sys.argv[1]), sys.argv[2]
+PORT, PASSWORD, OUTSIDE = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 PLACE = {"host": "127.0.0.1", "port": PORT, "user": "deltadesk", "dbname": "datafusion"}
 COUNT = "select count(*) from ops.table_health"
 FORBIDDEN = [
@@ -16,7 +16,7 @@ FORBIDDEN = [
     "drop table ops.alerts",
     "create table public.copied as select 1 as one",
     "create external table public.outside stored as csv location '/etc/passwd'",
-    "copy (select 1) to '/tmp/deltadesk-door.csv'",
+    f"copy (select 1) to '{OUTSIDE}'",
     "with gone as (select 1) insert into ops.alerts select * from ops.alerts",
 ]
 

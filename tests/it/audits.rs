@@ -74,8 +74,9 @@ fn each_audit_is_silent_on_good_rows_and_finds_what_is_planted() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    let shipped: BTreeSet<&str> =
-        plans.catalogue.audits.iter().map(|audit| audit.name.as_str()).collect();
+    // What is declared is made by one hand for all tables, which has tests of its own.
+    let written = plans.catalogue.audits.iter().filter(|audit| audit.path.starts_with("sql/"));
+    let shipped: BTreeSet<&str> = written.map(|audit| audit.name.as_str()).collect();
     for silent in [true, false] {
         let tried = cases.iter().filter(|case| (case.offenders == 0) == silent);
         let tried: BTreeSet<&str> = tried.map(|case| case.audit).collect();

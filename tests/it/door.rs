@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use deltadesk::lake::{Batch, Durability, Lake, LakeOptions, RowBuilder, TableSpec};
@@ -102,7 +102,8 @@ fn clients_of_two_makes_read_what_is_new_and_change_nothing() {
     keep_password(home.path(), PASSWORD, 0o600);
     add_row(home.path());
     let (_open, port) = open(home.path());
-    let mut client = start_client(&python, &port);
+    let outside = home.path().join("copied.csv");
+    let mut client = start_client(&python, &port, &outside);
     let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
     let mut heard = |name: &str| -> Value {
         let line = lines.next().unwrap_or_else(|| panic!("nothing more before {name}")).unwrap();
@@ -132,11 +133,13 @@ fn clients_of_two_makes_read_what_is_new_and_change_nothing() {
     writeln!(client.stdin.take().unwrap(), "go on").unwrap();
     assert_eq!(heard("after"), json!(2));
     assert!(client.wait().unwrap().success());
+    assert!(!outside.exists());
 }
 
-fn start_client(python: &PathBuf, port: &str) -> Child {
+fn start_client(python: &Path, port: &str, outside: &Path) -> Child {
     Command::new(python)
         .args(["tests/clients/reads.py", port, PASSWORD])
+        .arg(outside)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -152,5 +155,4 @@ fn denied(heard: &Value) {
         let code = if statement.starts_with("create external") { "XX000" } else { "25006" };
         assert_eq!(answer, code, "{statement}");
     }
-    assert!(!Path::new("/tmp/deltadesk-door.csv").exists());
 }

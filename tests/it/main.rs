@@ -10,6 +10,8 @@ mod audits_money;
 mod calendars;
 /// The built binary: commands, refusals, and errors with file and line.
 mod cli;
+/// Tests of tables that are declared.
+mod declared;
 /// A demo of two days: the same bytes twice, and after being killed.
 mod demo;
 /// The lake's door for PostgreSQL clients.

@@ -150,6 +150,7 @@ fn each_model_has_its_test() {
 #[test]
 fn jobs_name_the_pipelines_that_there_are() {
     let pipelines = files("pipelines").into_iter();
+    let pipelines = pipelines.filter(|file| !file.path.starts_with("pipelines/tests/"));
     let there: BTreeSet<String> =
         pipelines.map(|file| file.name().trim_end_matches(".toml").to_owned()).collect();
     let jobs = everything().into_iter().find(|file| file.path == "jobs.toml").expect("jobs.toml");
