@@ -72,6 +72,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let typed = Typed::parse();
     start_log();
+    pass_over_caught_panics();
     let home = typed.home;
     let outcome = match typed.command {
         Command::Init(command) => command.run(),
@@ -96,6 +97,20 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A data file that cannot be written makes the library's clean-up panic, which the library catches
+/// itself; the error behind it is told.
+fn pass_over_caught_panics() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let caught = panic.location().is_some_and(|at| {
+            at.file().contains("object_store") && at.file().ends_with("buffered.rs")
+        });
+        if !caught {
+            tell(panic);
+        }
+    }));
 }
 
 fn start_log() {

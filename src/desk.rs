@@ -12,6 +12,7 @@ mod ending;
 pub mod files;
 pub mod home;
 pub mod import_v6;
+pub mod lake_place;
 pub mod live;
 pub mod market_choice;
 mod memory;

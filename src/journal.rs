@@ -37,8 +37,8 @@ use schema::Work;
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    #[error("state.db: {0}")]
-    Database(#[from] rusqlite::Error),
+    #[error("state.db: {}", told(.0))]
+    Database(rusqlite::Error),
     #[error("{path}: {source}; check that the folder exists and can be written")]
     File { path: String, source: std::io::Error },
     #[error(
@@ -57,6 +57,25 @@ pub enum JournalError {
     Duplicate(String),
     #[error("state.db holds `{0}`, which is no value of its column")]
     Unreadable(String),
+}
+
+impl From<rusqlite::Error> for JournalError {
+    fn from(problem: rusqlite::Error) -> Self {
+        Self::Database(problem)
+    }
+}
+
+/// With what to do, where there is something.
+fn told(problem: &rusqlite::Error) -> String {
+    let code = problem.sqlite_error_code();
+    if code == Some(rusqlite::ErrorCode::DiskFull) {
+        let remedy = "free some space and start again: what was acknowledged is there";
+        return format!("the disk is full; {remedy}");
+    }
+    if code == Some(rusqlite::ErrorCode::ReadOnly) {
+        return "it can be read only; make it writable, or move the home".to_owned();
+    }
+    problem.to_string()
 }
 
 /// A profit that a strategy has reached.

@@ -10,6 +10,7 @@
 //! Checkpoints and clean-up are explicit steps, never side effects of a commit.
 
 mod append;
+mod bucket;
 mod cells;
 mod columns;
 mod compact;
@@ -26,6 +27,7 @@ mod log;
 mod maintenance;
 mod parquet;
 mod pinned;
+mod place;
 mod probe;
 mod replace;
 mod rows;
@@ -55,6 +57,7 @@ pub use live::{LiveTable, PreparedQuery};
 pub use maintenance::Vacuum;
 pub use parquet::read_parquet;
 pub use pinned::PinnedSession;
+pub use place::LakePlace;
 pub use probe::Probed;
 pub use replace::Replaced;
 pub use rows::{Row, Rows};

@@ -70,7 +70,7 @@ impl Typed {
                 tell("settings", settings_found(settings.as_ref()))?;
                 tell("jobs", jobs_found(&set))?;
                 tell("pipelines", pipelines_found(&set))?;
-                tell("sql", models::found(&set, settings.as_ref().ok()))?;
+                tell("sql", models::found(&set, settings.as_ref().ok(), &home))?;
                 tell("reference", reference_found(&set, settings.as_ref().ok(), now))?;
                 tell("calendar", calendar_found(&set, now))?;
                 if let Ok(settings) = &settings {

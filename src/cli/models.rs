@@ -15,8 +15,8 @@ use serde_json::json;
 use super::lake::under_lease;
 use super::sql::{aligned, runtime, say};
 use crate::desk::home::Home;
+use crate::desk::lake_place::open_to_read;
 use crate::desk::rebuild::{Change, Models, Scope, SessionDone, SessionPlan, Wanted};
-use crate::lake::{Durability, Lake, LakeOptions};
 use crate::market::{Clock as _, WallClock};
 
 /// What was typed.
@@ -97,9 +97,8 @@ impl Part {
 }
 
 fn plan(home: &Home, scope: &Scope, output: Output) -> anyhow::Result<()> {
-    let folder = home.need_lake()?;
     let runtime = runtime()?;
-    let lake = runtime.block_on(Lake::open(&folder, LakeOptions::local(Durability::Fsync)))?;
+    let lake = runtime.block_on(open_to_read(home))?;
     let models = Models::open(home, &lake, runtime.handle())?;
     let sessions = models.plan(Wanted::Stale, scope)?;
     let without_cuts = models.without_cuts()?;

@@ -11,8 +11,8 @@ use crate::broker::FeedDescription;
 use crate::desk::demo::DemoMark;
 use crate::desk::files;
 use crate::desk::home::Home;
+use crate::desk::lake_place::open_to_read;
 use crate::desk::report_step::{ReportTerms, report_again};
-use crate::lake::{Durability, Lake, LakeOptions};
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -28,7 +28,6 @@ pub struct Typed {
 impl Typed {
     pub fn run(self, home: Option<PathBuf>) -> anyhow::Result<()> {
         let home = Home::choose(home, Path::new("desk"));
-        let folder = home.need_lake()?;
         let date = match self.date {
             Some(date) => date,
             None => newest_close(&home)?,
@@ -36,8 +35,7 @@ impl Typed {
         let (set, _) = files::of_home(home.root())?;
         let terms = ReportTerms::read(&set, &market_of(&home)?)?;
         let runtime = runtime()?;
-        let lake = LakeOptions::local(Durability::Fsync);
-        let lake = runtime.block_on(Lake::open(&folder, lake))?;
+        let lake = runtime.block_on(open_to_read(&home))?;
         let write = |folder: &Path| runtime.block_on(report_again(&lake, date, &terms, folder));
         let written = match self.out {
             None => write(&home.reports())?,

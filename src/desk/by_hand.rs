@@ -13,13 +13,14 @@ use crate::exchange::{
     Exchange, SHIPPED_VARIANCE_PREMIUM, Scenario, SyntheticConfig, SyntheticMarket,
 };
 use crate::journal::Journal;
-use crate::lake::{Durability, Lake, LakeOptions};
+use crate::lake::Lease;
 use crate::market::sessions::{Calendar, Venue};
 use crate::market::{Clock as _, Timestamp, WallClock};
 use crate::schedule::{Job, Jobs, Occurrence, When};
 
 use super::files;
 use super::home::Home;
+use super::lake_place::open_to_write;
 use super::paper::exchange_config;
 use super::settings::BrokerKind;
 use super::world::{Pace, Plans, World, WorldParts};
@@ -66,7 +67,7 @@ pub fn run_job(home: &Home, job: &str, date: Option<NaiveDate>) -> anyhow::Resul
         tracing::error!("{torn}");
     }
     let occurrence = Occurrence::new(found, now);
-    let mut world = build((home, runtime), (plans, set), &calendar, (session, now))?;
+    let mut world = build((home, runtime, &lease), (plans, set), &calendar, (session, now))?;
     world.advance_to(now)?;
     let outcome = world.run_job(&found.pipeline, &occurrence);
     world.flush_all()?;
@@ -95,7 +96,7 @@ fn session_for(calendar: &Calendar, job: &Job, now: Timestamp) -> anyhow::Result
 }
 
 fn build(
-    (home, runtime): (&Home, tokio::runtime::Runtime),
+    (home, runtime, lease): (&Home, tokio::runtime::Runtime, &Lease),
     (plans, set): (Plans, crate::pipeline::Files),
     calendar: &Arc<Calendar>,
     (session, now): (NaiveDate, Timestamp),
@@ -109,7 +110,7 @@ fn build(
     let market = SyntheticMarket::new(config, Arc::clone(calendar))?;
     let account = exchange_config(&plans.settings, SEED)?;
     let exchange = Exchange::new(Box::new(market), account, Arc::clone(calendar))?;
-    let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)))?;
+    let lake = runtime.block_on(open_to_write(home, lease))?;
     let opening_cash = super::paper::initial_cash(&plans.settings)?;
     let parts = WorldParts {
         plans,

@@ -24,6 +24,7 @@ use super::accounts::RecordRead;
 use super::daily_bars::daily_bars;
 use super::digest::{DayDigest, day_digest, total_digest};
 use super::home::Home;
+use super::lake_place::refuse_bucket;
 use super::market_choice::MarketChoice;
 use super::paper::exchange_config;
 use super::summary::{DaySummary, day_summary};
@@ -94,6 +95,7 @@ pub fn run(
     home.create()?;
     let (set, _) = files::of_home(home.root())?;
     let plans = Plans::read(&set).map_err(super::faults_error)?;
+    refuse_bucket(&plans.settings.lake)?;
     let jobs = Jobs::parse("jobs.toml", set.get("jobs.toml").map_or("", String::as_str))
         .map_err(|faults| anyhow::anyhow!("{faults}"))?;
     let pipelines = plans.pipelines.keys().cloned().collect();

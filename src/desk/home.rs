@@ -162,16 +162,4 @@ impl Home {
         }
         Ok(())
     }
-
-    /// An error that says what to do where nothing has been written yet.
-    pub fn need_lake(&self) -> anyhow::Result<PathBuf> {
-        let lake = self.lake();
-        if !lake.is_dir() {
-            bail!(
-                "there is no lake at {}; run `deltadesk demo` first, or name a home with --home",
-                lake.display()
-            );
-        }
-        Ok(lake)
-    }
 }

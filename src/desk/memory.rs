@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::broker::ib::{Listed, Recalled};
 use crate::ingest::{BarContent, Delivered};
 use crate::journal::Journal;
-use crate::lake::{Durability, Lake, LakeOptions, Row, Rows, TableName};
+use crate::lake::{Durability, Lake, Row, Rows, TableName};
 use crate::market::{
     ConId, ExerciseStyle, OptionContract, OptionRight, Settlement, Symbol, Timestamp,
 };
@@ -19,6 +19,7 @@ use crate::pipeline::HeldKeys;
 use crate::trade::{HeldCopies, Published};
 
 use super::home::Home;
+use super::lake_place::lake_place;
 
 /// Watermark of the journal: which listing is in bronze.contracts in full.
 const LISTED: &str = "contracts_listed";
@@ -144,7 +145,10 @@ pub fn recall(
         return Ok(Recalled::default());
     }
     let known_until = Journal::open(&home.state_db())?.newest()?;
-    if !home.lake().join("bronze/contracts/_delta_log").exists() {
+    let lake = handle.block_on(async {
+        Lake::open_at(&lake_place(home)?, Durability::Fsync).await.map_err(anyhow::Error::from)
+    })?;
+    if !lake.tables().contains(&TableName::new("bronze", "contracts")) {
         return Ok(Recalled { known_until, ..Recalled::default() });
     }
     let today = now.with_timezone(&chrono_tz::America::New_York).date_naive();
@@ -154,10 +158,7 @@ pub fn recall(
              partition by conid order by ingest_seq desc) as place from bronze.contracts) rows
          where place = 1 and security_kind = 'OPT' and expiry_date >= date '{oldest}'"
     );
-    let rows = handle.block_on(async {
-        let options = LakeOptions::local(Durability::Fsync);
-        query(&Lake::open(&home.lake(), options).await?, None, &sql).await
-    })?;
+    let rows = handle.block_on(query(&lake, None, &sql))?;
     let options: Vec<Arc<OptionContract>> =
         rows.iter().map(|row| option_of(&row).map(Arc::new)).collect::<anyhow::Result<_>>()?;
     let listed = Listed::of(today, horizon_days, options.iter());

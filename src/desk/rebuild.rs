@@ -143,10 +143,16 @@ impl<'a> Models<'a> {
         made: &Replayed,
         (mine, live): (&rewrite::Mine, &LiveTables),
     ) -> anyhow::Result<Vec<TableDone>> {
-        let mut done = Vec::new();
+        let mut targets = Vec::new();
         for model in self.models_of(stamp.plan) {
             let Some(schema) = live.schema(&model.table) else { continue };
             let spec = live.spec_of(&model.table, &schema)?;
+            let fits = self.runtime.block_on(self.lake.fits(&spec));
+            fits.with_context(|| format!("{}: no table was changed", model.path))?;
+            targets.push((model, spec));
+        }
+        let mut done = Vec::new();
+        for (model, spec) in targets {
             let rows = made.tables.get(&model.table).cloned().unwrap_or_default();
             let batch = self.batch(stamp, &model.table)?;
             let target = rewrite::Target { spec: &spec, key: &model.stored_key(), batch: &batch };

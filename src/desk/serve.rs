@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::broker::ib::{IbBroker, Listed};
 use crate::journal::Journal;
-use crate::lake::{Durability, Lake, LakeOptions, Lease};
+use crate::lake::Lease;
 use crate::market::clock::Stopwatch;
 use crate::market::sessions::Venue;
 use crate::market::{Clock, Timestamp, Usd, WallClock};
@@ -27,6 +27,7 @@ use super::embedded::Embedded;
 use super::ending::nothing_was_left;
 use super::files;
 use super::home::Home;
+use super::lake_place::open_to_write;
 use super::memory::note_listing;
 use super::world::{Pace, Plans, World, WorldParts};
 use super::writer::take_lake;
@@ -111,8 +112,12 @@ pub fn run(
     let mut journal = Journal::open(&home.state_db())?;
     let opening_cash = behind.opening_cash(&mut journal)?;
     let Behind { broker, embedded, .. } = behind;
-    let world =
-        world_of((plans, set), (home, clock.now()), (broker, journal, opening_cash), runtime)?;
+    let world = world_of(
+        (plans, set),
+        (home, clock.now(), &lease),
+        (broker, journal, opening_cash),
+        runtime,
+    )?;
     let told = world.journal.borrow().last_change()?;
     let (minute, second) = (Stopwatch::start(), Stopwatch::start());
     let mut server = Server {
@@ -162,11 +167,11 @@ fn await_broker(
 
 fn world_of(
     (plans, set): (Plans, Files),
-    (home, now): (&Home, Timestamp),
+    (home, now, lease): (&Home, Timestamp, &Lease),
     (broker, journal, opening_cash): (IbBroker, Journal, Usd),
     runtime: Runtime,
 ) -> anyhow::Result<World<IbBroker>> {
-    let lake = runtime.block_on(Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)))?;
+    let lake = runtime.block_on(open_to_write(home, lease))?;
     let calendar = Arc::clone(&plans.calendar);
     let parts = WorldParts {
         plans,

@@ -122,6 +122,8 @@ pub struct WorkSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LakeSettings {
+    /// `s3://bucket/prefix`; empty for the folder `lake/` of the home.
+    pub address: String,
     pub retention_days: u32,
 }
 

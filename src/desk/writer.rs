@@ -3,7 +3,8 @@
 use tokio::runtime::Handle;
 
 use super::home::Home;
-use crate::lake::{Durability, Lake, LakeOptions, Lease, LeaseHolder};
+use super::lake_place::{lake_place, open_to_write};
+use crate::lake::{LakePlace, Lease, LeaseHolder};
 use crate::market::{Clock as _, WallClock};
 
 /// Takes the lake's lease for a command, or says who holds it. What a power loss cut off is set
@@ -17,10 +18,15 @@ pub fn take_lake(
         host: Home::machine(),
         process: format!("deltadesk {command}, process {}", std::process::id()),
     };
-    let lease = Lease::take(&home.lake(), holder, WallClock.now())?;
+    let lease = match lake_place(home)? {
+        LakePlace::Folder(folder) => Lease::take(&folder, holder, WallClock.now())?,
+        LakePlace::Bucket(address) => {
+            Lease::take_in_bucket(&address, (holder, WallClock.now()), runtime)?
+        }
+    };
     let aside = runtime.block_on(async {
-        let lake = Lake::open(&home.lake(), LakeOptions::local(Durability::Fsync)).await?;
-        lake.set_torn_aside(&lease).await
+        let lake = open_to_write(home, &lease).await?;
+        anyhow::Ok(lake.set_torn_aside(&lease).await?)
     })?;
     Ok((lease, aside.iter().map(ToString::to_string).collect()))
 }

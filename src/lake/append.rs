@@ -269,6 +269,7 @@ pub(super) async fn put_commit(
     loop {
         let ledger = slot.ledger(writing).await?;
         let version = ledger.latest() + 1;
+        slot.confirm_lease().await?;
         match put_entry(slot, version, bytes.to_vec()).await {
             Ok(()) => return Ok(version),
             Err(StoreError::AlreadyExists { .. }) => {

@@ -26,6 +26,20 @@ impl Lake {
         self.ensure_columns(&slot, &mut writing, spec).await
     }
 
+    /// Whether a table could be written as `spec` says; nothing is changed. One that is not there
+    /// can.
+    pub async fn fits(&self, spec: &TableSpec) -> Result<(), LakeError> {
+        if !self.tables().contains(spec.name()) {
+            return Ok(());
+        }
+        let slot = self.inner.existing(spec.name())?;
+        let mut writing = slot.writing.lock().await;
+        match slot.ledger(&mut writing).await?.metadata() {
+            Some(stored) => added(&slot, stored, spec).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     pub(super) async fn ensure_columns(
         &self,
         slot: &TableSlot,
@@ -62,6 +76,7 @@ impl Lake {
         let commit = creation_of(slot, &metadata)?;
         let bytes =
             commit.get_bytes().map_err(|error| LakeError::delta(&slot.name, error.into()))?;
+        slot.confirm_lease().await?;
         put_entry(slot, 0, bytes.to_vec())
             .await
             .map_err(|source| LakeError::delta(&slot.name, source.into()))?;
@@ -118,11 +133,16 @@ fn added(slot: &TableSlot, metadata: &Value, spec: &TableSpec) -> Result<bool, L
         spec.arrow_schema().fields().iter().map(|field| (field.name().as_str(), field)).collect();
     for field in stored.fields() {
         let offered = wanted.remove(field.name().as_str()).ok_or_else(|| {
-            misfit(format!("the table has a column `{}`, which is gone; rebuild it", field.name()))
+            misfit(format!(
+                "the lake has a column `{}`, which is gone; a table only gains columns: keep it, \
+                 if only as NULL",
+                field.name()
+            ))
         })?;
         if offered.data_type() != field.data_type() {
             return Err(misfit(format!(
-                "column `{}` is stored as {} and offered as {}; rebuild the table",
+                "column `{}` is stored as {} and offered as {}; a column keeps its kind: give the \
+                 new one another name",
                 field.name(),
                 field.data_type(),
                 offered.data_type()

@@ -78,6 +78,7 @@ impl Lake {
         let commit = CommitData::new(actions, operation, HashMap::new(), Vec::new());
         let bytes =
             commit.get_bytes().map_err(|error| LakeError::delta(&slot.name, error.into()))?;
+        slot.confirm_lease().await?;
         match put_entry(slot, version + 1, bytes.to_vec()).await {
             Ok(()) => {}
             // Somebody else's commit may have removed the same files: not ours to pass.

@@ -48,6 +48,11 @@ pub enum LakeError {
         "the lease {path} cannot be read: {problem}; if no other process uses the lake, delete it"
     )]
     LeaseBroken { path: PathBuf, problem: String },
+    #[error(
+        "the lake {place} is now written by {holder} (fencing number {fencing}): this process was \
+         away for longer than its lease, and writes nothing more; start it again"
+    )]
+    LeaseLost { place: String, holder: String, fencing: u64 },
     #[error("only queries are allowed here, and this is none: {0}")]
     NotAQuery(String),
     #[error("{0}")]
@@ -58,10 +63,10 @@ pub enum LakeError {
     WrongKind { column: String, held: String, wanted: &'static str },
     #[error("column `{column}` is NULL in row {row}")]
     UnexpectedNull { column: String, row: usize },
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{table}: {source}")]
-    Delta { table: TableName, source: Box<DeltaTableError> },
+    #[error("{path}: {problem}{}", remedy(&problem.to_string()))]
+    Io { path: PathBuf, problem: std::io::Error },
+    #[error("{table}: {}", told(problem))]
+    Delta { table: TableName, problem: Box<DeltaTableError> },
     #[error("the lake cannot be opened at {location}: {problem}")]
     Location { location: String, problem: String },
     #[error("arrow: {0}")]
@@ -70,7 +75,7 @@ pub enum LakeError {
 
 impl LakeError {
     pub(super) fn delta(table: &TableName, source: DeltaTableError) -> Self {
-        Self::Delta { table: table.clone(), source: Box::new(source) }
+        Self::Delta { table: table.clone(), problem: Box::new(source) }
     }
 }
 
@@ -79,4 +84,27 @@ impl From<DataFusionError> for LakeError {
     fn from(error: DataFusionError) -> Self {
         Self::Query(error.strip_backtrace())
     }
+}
+
+/// What an operator does about what the operating system refuses.
+fn remedy(problem: &str) -> &'static str {
+    let of_number = [
+        ("(os error 13)", "; it must belong to the user who runs the desk"),
+        (DISK_FULL, "; free some space and start again: what was acknowledged is there"),
+        ("(os error 30)", "; it can be read only: make it writable, or move the home"),
+    ];
+    let known = of_number.into_iter().find(|(number, _)| problem.contains(number));
+    known.map_or("", |(_, remedy)| remedy)
+}
+
+/// ENOSPC, as every layer above the operating system repeats it.
+const DISK_FULL: &str = "(os error 28)";
+
+/// The layers above a full disk each say the same; once is enough.
+fn told(problem: &DeltaTableError) -> String {
+    let text = problem.to_string();
+    if text.contains(DISK_FULL) {
+        return format!("the disk is full{}", remedy(&text));
+    }
+    format!("{text}{}", remedy(&text))
 }

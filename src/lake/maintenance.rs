@@ -58,6 +58,7 @@ impl Lake {
         let fault = |source| LakeError::delta(table, source);
         let slot = self.inner.existing(table)?;
         let mut writing = slot.writing.lock().await;
+        slot.confirm_lease().await?;
         let opened = slot.open_newest(&mut writing).await?;
         let (moved, metrics) = opened
             .vacuum()
@@ -80,6 +81,7 @@ impl Lake {
     pub async fn restore(&self, table: &TableName, version: u64) -> Result<u64, LakeError> {
         let slot = self.inner.existing(table)?;
         let mut writing = slot.writing.lock().await;
+        slot.confirm_lease().await?;
         let opened = slot.open_newest(&mut writing).await?;
         let (moved, _) = opened
             .restore()

@@ -61,6 +61,7 @@ impl Lake {
                 "session_date >= DATE '{first}' AND session_date <= DATE '{last}'"
             )),
         };
+        slot.confirm_lease().await?;
         let written = write.await.map_err(fault)?;
         slot.moved_on(&mut writing, &written).await?;
         writing.schema = None;

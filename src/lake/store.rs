@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use deltalake::arrow::datatypes::SchemaRef;
 use deltalake::datafusion::execution::runtime_env::RuntimeEnv;
@@ -12,9 +12,10 @@ use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
 use super::append::Writer;
+use super::lease::Fence;
 use super::ledger::Ledger;
 use super::log::log_versions;
-use super::{Committed, LakeError, TableName};
+use super::{Committed, LakeError, Lease, TableName};
 use crate::market::Timestamp;
 
 /// When a commit is safe from a power loss.
@@ -58,6 +59,8 @@ pub(super) struct Inner {
     tables: Mutex<BTreeMap<TableName, Arc<TableSlot>>>,
     /// Folders whose own names are on the disk.
     synced_folders: Mutex<BTreeSet<PathBuf>>,
+    /// What each commit is held against, in a bucket.
+    pub(super) fence: Arc<OnceLock<Fence>>,
     /// Shared by all sessions, so that what is known of a file is read once.
     pub(super) runtime: Arc<RuntimeEnv>,
 }
@@ -70,6 +73,7 @@ pub(super) struct TableSlot {
     pub(super) place: String,
     pub(super) storage: HashMap<String, String>,
     pub(super) log_store: LogStoreRef,
+    fence: Arc<OnceLock<Fence>>,
     pub(super) writing: AsyncMutex<Writing>,
     pub(super) reading: AsyncMutex<Option<DeltaTable>>,
 }
@@ -86,7 +90,7 @@ impl Lake {
     /// Opens the lake in a folder, which is made where it is missing, and learns which tables it
     /// has. Must run inside a multi-thread runtime: checkpoints block.
     pub async fn open(path: &Path, options: LakeOptions) -> Result<Self, LakeError> {
-        let io = |source| LakeError::Io { path: path.to_path_buf(), source };
+        let io = |source| LakeError::Io { path: path.to_path_buf(), problem: source };
         std::fs::create_dir_all(path).map_err(io)?;
         let folder = path.canonicalize().map_err(io)?;
         let root = Url::from_directory_path(&folder).map_err(|()| LakeError::Location {
@@ -116,6 +120,7 @@ impl Lake {
             options,
             tables: Mutex::default(),
             synced_folders: Mutex::default(),
+            fence: Arc::default(),
             runtime: Arc::default(),
         };
         let lake = Self { inner: Arc::new(inner) };
@@ -123,6 +128,13 @@ impl Lake {
             lake.inner.slot(&name)?;
         }
         Ok(lake)
+    }
+
+    /// Holds every commit from now on against the lease: who has lost it commits nothing more.
+    pub fn write_under(&self, lease: &Lease) {
+        if let Some(fence) = lease.fence() {
+            self.inner.fence.get_or_init(|| fence);
+        }
     }
 
     /// Every table, in order of name.
@@ -181,7 +193,7 @@ impl Lake {
 fn sync_one(path: &Path) -> Result<(), LakeError> {
     match std::fs::File::open(path).and_then(|file| file.sync_all()) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(LakeError::Io { path: path.to_path_buf(), source })
+            Err(LakeError::Io { path: path.to_path_buf(), problem: source })
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -217,7 +229,7 @@ impl Inner {
         let folder = self.folder.as_ref().map(|root| root.join(name.schema()).join(name.name()));
         if let Some(folder) = &folder {
             std::fs::create_dir_all(folder)
-                .map_err(|source| LakeError::Io { path: folder.clone(), source })?;
+                .map_err(|source| LakeError::Io { path: folder.clone(), problem: source })?;
         }
         let place = folder.as_ref().map_or_else(|| url.to_string(), |f| f.display().to_string());
         let storage = self.options.storage();
@@ -230,6 +242,7 @@ impl Inner {
             place,
             storage,
             log_store,
+            fence: Arc::clone(&self.fence),
             writing: AsyncMutex::default(),
             reading: AsyncMutex::default(),
         })
@@ -237,6 +250,14 @@ impl Inner {
 }
 
 impl TableSlot {
+    /// That this process may still commit.
+    pub(super) async fn confirm_lease(&self) -> Result<(), LakeError> {
+        match self.fence.get() {
+            Some(fence) => fence.confirm().await,
+            None => Ok(()),
+        }
+    }
+
     /// The table's batches, read from its log at first use.
     pub(super) async fn ledger<'a>(
         &self,

@@ -14,8 +14,12 @@ use crate::lake::arrow::compute::{
 };
 use crate::lake::arrow::datatypes::DataType;
 use crate::lake::{Batch, Lake, TableName};
+use crate::market::clock::Stopwatch;
 
 use super::step::StepContext;
+
+/// A commit that takes longer is told: nothing is decided while the desk waits for it.
+const SLOW_SECONDS: f64 = 5.0;
 
 /// How many batches each table has been given in this run of the desk: the batch number under which
 /// a write is exactly once.
@@ -121,10 +125,15 @@ impl Flusher {
                     Flush::Derived => serde_json::to_value(&self.written.borrow().bronze)?,
                 },
             };
+            let stopwatch = Stopwatch::start();
             let appended = self
                 .runtime
                 .block_on(context.lake.append(&spec, &batch, vec![rows]))
                 .with_context(|| format!("{table} cannot be written"))?;
+            let seconds = stopwatch.elapsed_seconds();
+            if seconds > SLOW_SECONDS {
+                tracing::error!("the disk is slow: the desk waited {seconds:.1} s for {table}");
+            }
             if let (Flush::Bronze, Some(version)) = (which, appended.version) {
                 self.written.borrow_mut().bronze.insert(table.to_string(), version);
             }

@@ -6,6 +6,8 @@ mod audits;
 mod audits_coverage;
 /// The cases of cash, equity and dividends.
 mod audits_money;
+/// A lake in a bucket of an S3-compatible store.
+mod bucket;
 /// The exchange calendars against the reference calendars.
 mod calendars;
 /// The built binary: commands, refusals, and errors with file and line.
@@ -14,6 +16,8 @@ mod cli;
 mod declared;
 /// A demo of two days: the same bytes twice, and after being killed.
 mod demo;
+/// A disk that is full, and one that can only be read.
+mod disk;
 /// The lake's door for PostgreSQL clients.
 mod door;
 /// A broker that answers as a test tells it to.

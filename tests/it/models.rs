@@ -108,6 +108,21 @@ fn a_model_gets_a_column() {
 }
 
 #[test]
+fn a_column_that_changes_its_kind_is_found_before_anything_runs() {
+    let home = home();
+    let before = picture(home.path(), "gold.signals");
+    let to = "cast(forecast.beta_spy as varchar) as beta_spy,";
+    change(home.path(), SIGNALS, ("forecast.beta_spy,", to));
+    let said = ["column `beta_spy` is stored as Float64 and offered as Utf8", SIGNALS];
+    refused(&desk(home.path(), &["check"]), &said);
+    refused(
+        &desk(home.path(), &["models", "run"]),
+        &[&said[..], &["no table was changed"]].concat(),
+    );
+    assert_eq!(picture(home.path(), "gold.signals"), before);
+}
+
+#[test]
 fn a_model_that_fails_changes_nothing_and_is_tried_again() {
     let home = home();
     let before = picture(home.path(), "gold.signals");

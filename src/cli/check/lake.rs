@@ -3,29 +3,35 @@
 use super::Found;
 use crate::cli::sql::{instant_text, runtime};
 use crate::desk::home::Home;
-use crate::lake::{Durability, Lake, LakeError, LakeOptions};
+use crate::desk::lake_place::lake_place;
+use crate::lake::{Durability, Lake, LakeError, LakePlace};
 
 /// How many of a table's newest files are looked into.
 const FILES_MAX: usize = 8;
 
 /// What the lake looks like.
 pub fn found(home: &Home) -> Found {
-    let folder = home.lake();
-    if !folder.exists() {
-        return Found::Sound("none yet; `deltadesk demo` makes one".to_owned());
-    }
-    if !folder.is_dir() {
-        return Found::Faulty(vec![format!(
-            "{} is a file, and a lake is a folder; move it away, the next run makes the folder",
-            folder.display()
-        )]);
+    let place = match lake_place(home) {
+        Ok(place) => place,
+        Err(error) => return Found::Faulty(vec![format!("{error:#}")]),
+    };
+    if let LakePlace::Folder(folder) = &place {
+        if !folder.exists() {
+            return Found::Sound("none yet; `deltadesk demo` makes one".to_owned());
+        }
+        if !folder.is_dir() {
+            return Found::Faulty(vec![format!(
+                "{place} is a file, and a lake is a folder; move it away, the next run makes the \
+                 folder"
+            )]);
+        }
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return Found::Faulty(vec![format!("{error:#}")]),
     };
     runtime.block_on(async {
-        match Lake::open(&folder, LakeOptions::local(Durability::Fsync)).await {
+        match Lake::open_at(&place, Durability::Fsync).await {
             Ok(lake) => tables(&lake).await,
             Err(error) => Found::Faulty(vec![error.to_string()]),
         }

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::runtime::Runtime;
+
 use super::Found;
 use crate::cli::sql::{between, nearest, place_in, runtime};
+use crate::desk::home::Home;
+use crate::desk::lake_place::open_to_read;
 use crate::desk::settings::Settings;
-use crate::lake::{SessionContext, TableName, new_session, tables_read};
+use crate::lake::{LakeError, SessionContext, TableName, new_session, tables_read};
 use crate::pipeline::catalogue::Audit;
 use crate::pipeline::{Catalogue, Files, LiveTables, Params, Role};
 
 /// What the SQL files look like.
-pub fn found(set: &Files, settings: Option<&Settings>) -> Found {
+pub fn found(set: &Files, settings: Option<&Settings>, home: &Home) -> Found {
     let mut catalogue = match Catalogue::read(set) {
         Ok(catalogue) => catalogue,
         Err(faults) => return Found::Faulty(faults.iter().map(ToString::to_string).collect()),
@@ -30,7 +34,7 @@ pub fn found(set: &Files, settings: Option<&Settings>) -> Found {
         let count = catalogue.models.len();
         catalogue.switch_off(&settings.desk.switched_off);
         let planned = catalogue.models.len();
-        faults.extend(planning(set, catalogue, &settings.params, &reads));
+        faults.extend(planning((set, home), catalogue, &settings.params, &reads));
         let sound = format!("{planned} models planned, {} switched off", count - planned);
         return Found::of(sound, faults);
     }
@@ -99,7 +103,7 @@ fn unknown_switches(catalogue: &Catalogue, settings: &Settings) -> Vec<String> {
 
 /// Plans everything; after a fault, everything that does not build on the faulty file.
 fn planning(
-    set: &Files,
+    (set, home): (&Files, &Home),
     mut catalogue: Catalogue,
     params: &Params,
     reads: &BTreeMap<String, BTreeSet<TableName>>,
@@ -111,7 +115,10 @@ fn planning(
     };
     loop {
         let text = match LiveTables::new(&catalogue, params, runtime.handle().clone()) {
-            Ok(_) => return faults,
+            Ok(live) => {
+                faults.extend(broken_contracts((set, &catalogue), &live, (home, &runtime)));
+                return faults;
+            }
             Err(error) => format!("{error:#}"),
         };
         let models = catalogue.models.iter().map(|model| &model.path);
@@ -125,6 +132,35 @@ fn planning(
         faults.push(located(&path, sql, (problem, params)));
         without(&mut catalogue, &path, reads);
     }
+}
+
+/// Tables of the lake that cannot be written as the files of now say. What else is wrong with the
+/// lake is told of the lake.
+fn broken_contracts(
+    (set, catalogue): (&Files, &Catalogue),
+    live: &LiveTables,
+    (home, runtime): (&Home, &Runtime),
+) -> Vec<String> {
+    let (Ok(lake), Ok(stored)) = (runtime.block_on(open_to_read(home)), live.stored()) else {
+        return Vec::new();
+    };
+    let mut faults = Vec::new();
+    for spec in &stored {
+        let Err(LakeError::SchemaMismatch { table, problem }) = runtime.block_on(lake.fits(spec))
+        else {
+            continue;
+        };
+        let made = catalogue.models.iter().find(|model| model.table == table);
+        let path = made.map_or_else(
+            || format!("sql/{}/{}.sql", table.schema(), table.name()),
+            |model| model.path.clone(),
+        );
+        let column = between(&problem, "`", "`").unwrap_or_default();
+        let sql = set.get(&path).map_or("", String::as_str);
+        let line = place_in(sql, column).map_or(1, |(line, _)| line);
+        faults.push(format!("{path}:{line}: {problem}"));
+    }
+    faults
 }
 
 /// Removes a file and whatever builds on its table.

@@ -5,12 +5,12 @@ use serde_json::json;
 use super::Output;
 use crate::cli::sql::{aligned, instant_text, runtime, say};
 use crate::desk::home::Home;
-use crate::lake::{Durability, Lake, LakeOptions, TableHealth};
+use crate::desk::lake_place::open_to_read;
+use crate::lake::TableHealth;
 
 pub fn run(home: &Home, output: Output) -> anyhow::Result<()> {
-    let folder = home.need_lake()?;
     let tables = runtime()?.block_on(async {
-        let lake = Lake::open(&folder, LakeOptions::local(Durability::Fsync)).await?;
+        let lake = open_to_read(home).await?;
         let mut tables = Vec::new();
         for table in lake.tables() {
             tables.push(lake.health(&table).await?);

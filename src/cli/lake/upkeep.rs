@@ -7,10 +7,11 @@ use tokio::runtime::Handle;
 
 use crate::cli::sql::{instant, instant_text, runtime, say};
 use crate::desk::home::Home;
+use crate::desk::lake_place::{need_lake, open_to_read, open_to_write};
 use crate::desk::settings::Settings;
 use crate::desk::writer::take_lake;
 use crate::desk::{faults_error, files};
-use crate::lake::{Durability, Lake, LakeOptions, TableName, Vacuum};
+use crate::lake::{Lake, TableName, Vacuum};
 use crate::market::{Clock as _, Timestamp, WallClock};
 
 /// Which table, and to where.
@@ -68,9 +69,8 @@ pub fn vacuum(home: &Home, table: Option<&TableName>) -> anyhow::Result<()> {
 /// Names what a vacuum would delete; takes no lease.
 pub fn would_vacuum(home: &Home, table: Option<&TableName>) -> anyhow::Result<()> {
     let keep = retention(home)?;
-    let folder = home.need_lake()?;
     runtime()?.block_on(async {
-        let lake = Lake::open(&folder, LakeOptions::local(Durability::Fsync)).await?;
+        let lake = open_to_read(home).await?;
         let mut count = 0;
         for table in chosen(&lake, table)? {
             for file in lake.vacuum(&table, keep, Vacuum::Trial).await? {
@@ -140,11 +140,11 @@ pub fn under_lease(
     command: &str,
     work: impl FnOnce(&Lake, &Handle) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let folder = home.need_lake()?;
+    need_lake(home)?;
     let runtime = runtime()?;
     let (lease, set_aside) = take_lake(home, command, runtime.handle())?;
     set_aside.iter().try_for_each(|torn| say(&format!("{torn}\n")))?;
-    let lake = runtime.block_on(Lake::open(&folder, LakeOptions::local(Durability::Fsync)))?;
+    let lake = runtime.block_on(open_to_write(home, &lease))?;
     let done = work(&lake, runtime.handle());
     lease.release(WallClock.now())?;
     done

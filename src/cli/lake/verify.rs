@@ -6,17 +6,17 @@ use anyhow::bail;
 
 use crate::cli::sql::{runtime, say};
 use crate::desk::home::Home;
+use crate::desk::lake_place::open_to_read;
 use crate::desk::{faults_error, files};
-use crate::lake::{Durability, Lake, LakeOptions, TableFault, TableName};
+use crate::lake::{TableFault, TableName};
 use crate::pipeline::{Catalogue, Files};
 
 pub fn run(home: &Home) -> anyhow::Result<()> {
-    let folder = home.need_lake()?;
     let (files, _) = files::of_home(home.root())?;
     let keys = keys(&files)?;
     let found = runtime()?.block_on(async {
-        let lake = Lake::open(&folder, LakeOptions::local(Durability::Fsync)).await?;
-        lake.verify(&keys).await
+        let lake = open_to_read(home).await?;
+        anyhow::Ok(lake.verify(&keys).await?)
     })?;
     let told = |kind: &str, fault: &TableFault| {
         say(&format!("{kind} {}: {}\n", fault.table, fault.problem))

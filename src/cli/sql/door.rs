@@ -35,10 +35,11 @@ use tokio::task::JoinSet;
 
 use crate::cli::tell;
 use crate::desk::home::Home;
+use crate::desk::lake_place::open_to_read;
+use crate::lake::SessionContext;
 use crate::lake::datafusion::common::ParamValues;
 use crate::lake::datafusion::logical_expr::LogicalPlan;
 use crate::lake::datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
-use crate::lake::{Durability, Lake, LakeOptions, SessionContext};
 
 use super::runtime;
 
@@ -58,11 +59,10 @@ pub fn run(home: &Home, address: SocketAddr) -> anyhow::Result<()> {
         "{address} can be reached from other machines, and the password alone would guard the \
          desk's books; listen on 127.0.0.1 and use an SSH tunnel (ssh -L)"
     );
-    let folder = home.need_lake()?;
     let password = password(&home.root().join(PASSWORD_FILE))?;
     let runtime = runtime()?;
     runtime.block_on(async {
-        let lake = Lake::open(&folder, LakeOptions::local(Durability::Fsync)).await?;
+        let lake = open_to_read(home).await?;
         let session = lake.fresh_session(MEMORY).await?;
         setup_pg_catalog(&session, "datafusion", EmptyContextProvider).map_err(|error| {
             anyhow::anyhow!("the catalogue for clients cannot be made: {error}")

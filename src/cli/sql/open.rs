@@ -9,9 +9,10 @@ use tokio::runtime::Runtime;
 use super::fault::explained;
 use super::output::Sink;
 use crate::desk::home::Home;
+use crate::desk::lake_place::open_to_read;
 use crate::lake::arrow::datatypes::SchemaRef;
 use crate::lake::datafusion::execution::context::SQLOptions;
-use crate::lake::{Durability, Lake, LakeOptions, PinnedSession, PreparedQuery, Rows, TableName};
+use crate::lake::{PinnedSession, PreparedQuery, Rows, TableName};
 use crate::market::Timestamp;
 
 /// A lake at fixed versions.
@@ -23,11 +24,10 @@ pub struct OpenLake {
 impl OpenLake {
     /// Opens the home's lake at the newest versions, or at those of an instant.
     pub fn open(home: &Home, as_of: Option<Timestamp>) -> anyhow::Result<Self> {
-        let folder = home.need_lake()?;
         let runtime = runtime()?;
         let pinned = runtime.block_on(async {
-            let lake = Lake::open(&folder, LakeOptions::local(Durability::Fsync)).await?;
-            lake.session_at(as_of).await
+            let lake = open_to_read(home).await?;
+            anyhow::Ok(lake.session_at(as_of).await?)
         })?;
         // Errors of the planner then say line and column.
         pinned.state_ref().write().config_mut().options_mut().sql_parser.collect_spans = true;
