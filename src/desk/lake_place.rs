@@ -56,7 +56,8 @@ pub async fn open_to_write(home: &Home, lease: &Lease) -> anyhow::Result<Lake> {
     Ok(lake)
 }
 
-/// A demo's lake lies in its home: it is computed again from its start, and what it wrote is its own.
+/// A demo's lake lies in its home: it is computed again from its start, and what it wrote is its
+/// own.
 pub fn refuse_bucket(settings: &LakeSettings) -> anyhow::Result<()> {
     ensure!(
         settings.address.is_empty(),

@@ -1,5 +1,5 @@
-//! The lease of a lake in a bucket, by conditional writes of one object: who replaces an object that
-//! somebody else has replaced since is told so.
+//! The lease of a lake in a bucket, by conditional writes of one object: who replaces an object
+//! that somebody else has replaced since is told so.
 
 use std::sync::Arc;
 

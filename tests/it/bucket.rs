@@ -1,5 +1,5 @@
-//! A lake in a bucket: written and read by the desk's commands, held by one writer, and closed to one
-//! that has lost its lease. The store is moto's server, a process of its own.
+//! A lake in a bucket: written and read by the desk's commands, held by one writer, and closed to
+//! one that has lost its lease. The store is moto's server, a process of its own.
 
 #![cfg(test)]
 
@@ -18,6 +18,9 @@ use super::same_world::python;
 
 /// Within which something must have happened.
 const BOUND: f64 = 60.0;
+
+/// The lease's object.
+const LEASE: &str = "lake/_lease.json";
 
 /// A store that is ended with the test.
 struct Store {
@@ -45,24 +48,22 @@ impl Store {
             .unwrap();
         let store = Self { server, port };
         wait_until("the store answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        store.ask("PUT", "/desk", "");
+        store.ask(&["make"], "");
         Some(store)
     }
 
-    /// One request, and the body of its answer.
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: {length}\r\n\
-             Connection: close\r\n\r\n{body}",
-            self.port
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
-        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    /// Does something at the store as somebody who is not the desk.
+    fn ask(&self, what: &[&str], body: &str) -> String {
+        let mut child = Command::new(python().unwrap())
+            .args([&["tests/clients/bucket.py", &self.port.to_string()], what].concat())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
+        let answer = child.wait_with_output().unwrap();
+        assert!(answer.status.success());
+        String::from_utf8(answer.stdout).unwrap()
     }
 
     fn command(&self, home: &Path, arguments: &[&str]) -> Command {
@@ -88,7 +89,7 @@ impl Store {
     }
 
     fn lease(&self) -> Value {
-        serde_json::from_str(&self.ask("GET", "/desk/lake/_lease.json", "")).unwrap()
+        serde_json::from_str(&self.ask(&["get", LEASE], "")).unwrap_or_default()
     }
 }
 
@@ -96,7 +97,7 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
     let waited = Stopwatch::start();
     while !happened() {
         assert!(waited.elapsed_seconds() < BOUND, "not in {BOUND} s: {what}");
-        wait(Duration::from_millis(50));
+        wait(Duration::from_millis(200));
     }
 }
 
@@ -138,7 +139,7 @@ fn a_lake_in_a_bucket_is_written_read_and_held_by_one() {
     let mut taken = store.lease();
     taken["fencing"] = 4.into();
     taken["holder"]["process"] = "another desk".into();
-    store.ask("PUT", "/desk/lake/_lease.json", &taken.to_string());
+    store.ask(&["put", LEASE], &taken.to_string());
     let mut said = String::new();
     let waited = Stopwatch::start();
     while server.try_wait().unwrap().is_none() {

@@ -1,8 +1,8 @@
-//! A disk that runs full in the middle of a day, and one that can only be read: a clear error, nothing
-//! lost, and no repair by hand.
+//! A disk that runs full in the middle of a day, and one that can only be read: a clear error,
+//! nothing lost, and no repair by hand.
 //!
-//! The small disk is a file system in memory, in a name space of the test's own; a machine that gives
-//! none does not run these.
+//! The small disk is a file system in memory, in a name space of the test's own; a machine that
+//! gives none does not run these.
 
 #![cfg(test)]
 
@@ -28,8 +28,8 @@ fn on_a_disk(lines: &str) -> Option<String> {
     let (place, home) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     lay_out(home.path(), &[]);
     let script = format!(
-        "set -e; mount -t tmpfs -o size={SMALL} tmpfs \"$disk\"; cp -r \"$laid_out\" \"$disk/home\"\n\
-         set +e\n{lines}"
+        "set -e; mount -t tmpfs -o size={SMALL} tmpfs \"$disk\"\n\
+         cp -r \"$laid_out\" \"$disk/home\"; set +e\n{lines}"
     );
     let answer = Command::new("unshare")
         .args(own)

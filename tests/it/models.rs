@@ -111,9 +111,9 @@ fn a_model_gets_a_column() {
 fn a_column_that_changes_its_kind_is_found_before_anything_runs() {
     let home = home();
     let before = picture(home.path(), "gold.signals");
-    let to = "cast(forecast.beta_spy as varchar) as beta_spy,";
-    change(home.path(), SIGNALS, ("forecast.beta_spy,", to));
-    let said = ["column `beta_spy` is stored as Float64 and offered as Utf8", SIGNALS];
+    let to = "cast(forecast.bar_date as varchar) as bar_date,";
+    change(home.path(), SIGNALS, ("forecast.bar_date,", to));
+    let said = ["column `bar_date` is stored as Date32 and offered as Utf8", SIGNALS];
     refused(&desk(home.path(), &["check"]), &said);
     refused(
         &desk(home.path(), &["models", "run"]),
