@@ -17,6 +17,7 @@ mod live_tests;
 pub mod model;
 pub mod model_test;
 mod parts;
+mod portable;
 mod replay;
 mod restore;
 pub mod retention;

@@ -205,6 +205,26 @@ fn parse_kind(path: &str, text: &str) -> Result<Kind, FileFault> {
     }
 }
 
+/// Gold, rules and entries are portable where their header does not say otherwise.
+fn must_run_anywhere(
+    path: &str,
+    (folder, header): (&str, &BTreeMap<String, String>),
+    sql: &str,
+) -> Result<(), FileFault> {
+    let portable = match header.get("engine").map(String::as_str) {
+        Some("portable") | None => folder != "silver",
+        Some("deltadesk") => false,
+        Some(other) => {
+            let fault = format!("`engine: {other}` is unknown; use portable or deltadesk");
+            return Err(FileFault::new(path, 1, fault));
+        }
+    };
+    match super::portable::obstacle(sql) {
+        Some((line, what)) if portable => Err(FileFault::new(path, line, what)),
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl Model {
     /// Reads `sql/<schema>/<name>.sql`; `path` is relative to the set.
     pub fn parse(path: &str, sql: &str) -> Result<Self, FileFault> {
@@ -259,6 +279,7 @@ impl Model {
             let fault = "`rewritten` is `never` or is left away";
             return Err(FileFault::new(path, 1, fault));
         }
+        must_run_anywhere(path, (folder, &header), sql)?;
         let key = names(&need("key")?);
         let params = header.get("params").map_or_else(Vec::new, |text| names(text));
         Ok(Self {
@@ -300,5 +321,10 @@ mod tests {
         );
         let unknown = SOUND.replace("snapshot", "sometimes");
         assert!(Model::parse("sql/gold/signals.sql", &unknown).is_err());
+        let own = SOUND.replace("select 1 as one", "select bsm('C', 1, 1, 1, 0, 0, 1) as one");
+        let fault = Model::parse("sql/gold/signals.sql", &own).unwrap_err();
+        assert!(fault.to_string().starts_with("sql/gold/signals.sql:7: `bsm` is"), "{fault}");
+        let marked = own.replace("-- live: run", "-- live: run\n-- engine: deltadesk");
+        assert!(Model::parse("sql/gold/signals.sql", &marked).is_ok());
     }
 }
