@@ -90,9 +90,23 @@ impl<'a> Models<'a> {
             &self.plans.settings.params,
             self.runtime.clone(),
         )?;
+        self.must_fit(sessions, &live)?;
         for plan in sessions {
             live.empty();
             told(&self.session(plan, &mut live, at)?)?;
+        }
+        Ok(())
+    }
+
+    /// That each table can hold what its model makes, before anything is computed.
+    fn must_fit(&self, sessions: &[SessionPlan], live: &LiveTables) -> anyhow::Result<()> {
+        let paths: BTreeSet<&String> =
+            sessions.iter().flat_map(|plan| plan.models.keys()).collect();
+        for model in paths.into_iter().filter_map(|path| self.model(path)) {
+            let Some(schema) = live.schema(&model.table) else { continue };
+            let spec = live.spec_of(&model.table, &schema)?;
+            let fits = self.runtime.block_on(self.lake.fits(&spec));
+            fits.with_context(|| format!("{}: no table was changed", model.path))?;
         }
         Ok(())
     }
@@ -143,16 +157,10 @@ impl<'a> Models<'a> {
         made: &Replayed,
         (mine, live): (&rewrite::Mine, &LiveTables),
     ) -> anyhow::Result<Vec<TableDone>> {
-        let mut targets = Vec::new();
+        let mut done = Vec::new();
         for model in self.models_of(stamp.plan) {
             let Some(schema) = live.schema(&model.table) else { continue };
             let spec = live.spec_of(&model.table, &schema)?;
-            let fits = self.runtime.block_on(self.lake.fits(&spec));
-            fits.with_context(|| format!("{}: no table was changed", model.path))?;
-            targets.push((model, spec));
-        }
-        let mut done = Vec::new();
-        for (model, spec) in targets {
             let rows = made.tables.get(&model.table).cloned().unwrap_or_default();
             let batch = self.batch(stamp, &model.table)?;
             let target = rewrite::Target { spec: &spec, key: &model.stored_key(), batch: &batch };

@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -16,26 +17,25 @@ use super::homes::{lay_out, text};
 /// A disk that two days do not fit on.
 const SMALL: &str = "3m";
 
-/// Runs lines of a shell with a disk of their own at `$disk`, on which a home lies in `$disk/home`;
+/// Runs lines of a shell with a disk of their own at `$disk`, with a copy of a home in `$disk/home`;
 /// `$desk` is the binary.
-fn on_a_disk(lines: &str) -> Option<String> {
+fn on_a_disk((home, size): (&Path, &str), lines: &str) -> Option<String> {
     let own = ["--user", "--map-root-user", "--mount"];
     let possible = Command::new("unshare").args(own).arg("true").output();
     if !possible.is_ok_and(|tried| tried.status.success()) {
         println!("not run: this machine gives no name space of its own");
         return None;
     }
-    let (place, home) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    lay_out(home.path(), &[]);
+    let place = TempDir::new().unwrap();
     let script = format!(
-        "set -e; mount -t tmpfs -o size={SMALL} tmpfs \"$disk\"\n\
-         cp -r \"$laid_out\" \"$disk/home\"; set +e\n{lines}"
+        "set -e; mount -t tmpfs -o size={size} tmpfs \"$disk\"\n\
+         cp -r \"$home\" \"$disk/home\"; set +e\n{lines}"
     );
     let answer = Command::new("unshare")
         .args(own)
         .args(["sh", "-c", &script])
         .env("disk", place.path())
-        .env("laid_out", home.path())
+        .env("home", home)
         .env("desk", env!("CARGO_BIN_EXE_deltadesk"))
         .env_remove("RUST_BACKTRACE")
         .output()
@@ -45,7 +45,10 @@ fn on_a_disk(lines: &str) -> Option<String> {
 
 #[test]
 fn a_full_disk_is_told_and_the_same_day_comes_out_when_there_is_space() {
+    let home = TempDir::new().unwrap();
+    lay_out(home.path(), &[]);
     let Some(said) = on_a_disk(
+        (home.path(), SMALL),
         "\"$desk\" demo --days 2 --home \"$disk/home\" 2>&1; echo \"ended with $?\"
          \"$desk\" lake verify --home \"$disk/home\" 2>&1
          mount -o remount,size=200m \"$disk\"; echo more space
@@ -65,9 +68,8 @@ fn a_full_disk_is_told_and_the_same_day_comes_out_when_there_is_space() {
 #[test]
 fn a_folder_that_can_only_be_read_is_told_and_can_be_read() {
     let Some(said) = on_a_disk(
-        "mount -o remount,size=200m \"$disk\"
-         \"$desk\" demo --days 1 --home \"$disk/home\" > \"$disk/log\" 2>&1
-         mount -o remount,ro \"$disk\"
+        (&undisturbed().home, "200m"),
+        "mount -o remount,ro \"$disk\"
          \"$desk\" demo --days 2 --home \"$disk/home\" 2>&1; echo \"ended with $?\"
          \"$desk\" models run --home \"$disk/home\" 2>&1; echo \"ended with $?\"
          \"$desk\" models plan --home \"$disk/home\" 2>&1
