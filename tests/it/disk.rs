@@ -17,7 +17,7 @@ use super::homes::{lay_out, text};
 /// A disk that two days do not fit on.
 const SMALL: &str = "3m";
 
-/// Runs lines of a shell with a disk of their own at `$disk`, with a copy of a home in `$disk/home`;
+/// Runs lines of a shell with a disk of its own at `$disk`, a copy of a home in `$disk/home`;
 /// `$desk` is the binary.
 fn on_a_disk((home, size): (&Path, &str), lines: &str) -> Option<String> {
     let own = ["--user", "--map-root-user", "--mount"];
